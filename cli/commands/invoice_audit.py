@@ -15,8 +15,9 @@ from seat_ledger.cli.inputs.files import naming_lines_of
 from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_words
 from seat_ledger.cli.options.counting import books_of, option_price_file
+from seat_ledger.cli.options.lake import reading_lakes_of_accounts
 from seat_ledger.cli.options.languages import language_option, option_language
-from seat_ledger.cli.options.session import Question, reading_of_accounts, serve_by
+from seat_ledger.cli.options.session import Question, serve_by
 from seat_ledger.cli.output.audit_words import sentence
 from seat_ledger.cli.output.files import check_target
 from seat_ledger.cli.output.finding_words import findings_of, grouped, sentence_of
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit.findings import AuditFinding
 
 IN_A_TABLE = 60
+_NAMES_PEOPLE = (
+    "--findings, --report and --letter name people, who are not in a lake, and --keep "
+    "writes into the ledger: omit --lake. The rows from a lake have every finding."
+)
 STDIN = Path("-")
 
 
@@ -103,7 +108,7 @@ STDIN = Path("-")
     is_flag=True,
     help="Only show what is understood of the file; nothing is judged.",
 )
-@reading_of_accounts
+@reading_lakes_of_accounts
 def audit(  # noqa: PLR0913  an option each
     question: Question,
     file: Path,
@@ -127,6 +132,8 @@ def audit(  # noqa: PLR0913  an option each
     """
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
+    if options["lake"] and (only_findings or report or letter or keep):
+        raise click.UsageError(_NAMES_PEOPLE)
     _check_targets(file, report, letter)
     spool = click.get_current_context().with_resource(audit.Spool())
     names = NameResolver(question.reader)

@@ -11,6 +11,7 @@ import click
 
 from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES, BillReading
 from seat_ledger.domain.values import as_word, fold, shown
+from seat_ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile, TotalLine
@@ -55,6 +56,11 @@ class NameResolver:
     def _account(self, name: str) -> str:
         if not re.search(r"[\s/#]", name):
             return name
+        if not self.reader.has_names:
+            raise InvalidInput(
+                f"{shown(name)} is an account's name, and a lake has their keys alone.",
+                try_=f"--alias {shown(f'{name}=KEY')}",
+            )
         return self._by_name().get(_letters(name), name)
 
     def _by_name(self) -> dict[str, str]:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.options.session import F, FilePath, Session, reading
+from seat_ledger.cli.options.session import (
+    F,
+    FilePath,
+    Session,
+    reading,
+    reading_of_accounts,
+)
 from seat_ledger.cli.output.files import need
 
 if TYPE_CHECKING:
@@ -38,6 +44,12 @@ def reading_lakes(function: F) -> F:
     What a lake is named by are paths of this machine: no server offers them.
     """
     read = reading(function, reader_for=_reader_for)
+    return _option_lake(option_public_key(read))
+
+
+def reading_lakes_of_accounts(function: F) -> F:
+    """The same for an answer that finds out itself which accounts it is about."""
+    read = reading_of_accounts(function, reader_for=_reader_for)
     return _option_lake(option_public_key(read))
 
 

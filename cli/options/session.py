@@ -465,9 +465,9 @@ def reading(function: F, *, reader_for: ReaderFor = by_database) -> F:
     return option_known_at(printing(function, reader_for=reader_for))
 
 
-def reading_of_accounts(function: F) -> F:
+def reading_of_accounts(function: F, *, reader_for: ReaderFor = by_database) -> F:
     """The same for an answer that finds out itself which accounts it is about."""
-    return option_known_at(printing(function, of_all=False))
+    return option_known_at(printing(function, of_all=False, reader_for=reader_for))
 
 
 def printing(

@@ -118,21 +118,22 @@ class CalendarRows:
         """
         if account_no != self._account_no:
             self._account_no, self._dates_before = account_no, 0
-        span_no = self._span_no(account_no, period)
+        span_no = self._span_no(period)
         self._added.append((account_no, period.index, span_no, self._dates_before))
         days = self._spans[span_no].days
         self._dates_before += days
         return days
 
-    def _span_no(self, account_no: int, period: BillingPeriod) -> int:
-        if period.runs is not None:
-            self._spans.append(self._span_of_runs(account_no, period))
-            return len(self._spans) - 1
+    def _span_no(self, period: BillingPeriod) -> int:
+        key: tuple[Any, ...]
         key = (period.zone, period.label, period.until, period.starts, period.ends)
+        if period.runs is not None:
+            key = (period.runs, period.starts, period.ends)
         number = self._span_nos.get(key)
         if number is None:
-            self._spans.append(self._span_in_zone(period))
-            number = self._span_nos[key] = len(self._spans) - 1
+            number = self._span_nos[key] = len(self._spans)
+            span = self._span_in_zone if period.runs is None else self._span_of_runs
+            self._spans.append(span(period))
         return number
 
     def _span_in_zone(self, period: BillingPeriod) -> _Span:
@@ -157,10 +158,12 @@ class CalendarRows:
             max(zone.starts[first], starts), max(zone.starts[last], starts),
         )  # fmt: skip
 
-    def _span_of_runs(self, account_no: int, period: BillingPeriod) -> _Span:
-        """The same of a period that brings its dates, as an invoice keeps them."""
+    def _span_of_runs(self, period: BillingPeriod) -> _Span:
+        """The same of a period that brings its dates, as an invoice keeps them: they
+        are those of a zone without a name, under the number of the span.
+        """
         period_starts, ends = micros(period.starts), micros(period.ends)
-        name = f"{account_no}/{period.index}"
+        name = f"#{len(self._spans)}"
         begins = [micros(start) for _, start in period.days]
         bounds = [*begins, max(ends, begins[-1] + 1)]
         bounds[0] = min(bounds[0], period_starts)

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import IntegrityFailure, InvalidInput
 from seat_ledger.projections.engine.checks import CHECKS
@@ -25,7 +24,7 @@ from seat_ledger.projections.lake.definitions import (
     figures,
     rows_of,
 )
-from seat_ledger.projections.periods import PeriodRow, existing
+from seat_ledger.projections.periods import PeriodRow, as_period, existing
 
 TABLES = (
     "seat",
@@ -99,6 +98,8 @@ class Engine:
         import pyarrow as pa  # noqa: PLC0415
 
         self.known_at, self.events = known_at, 0
+        self._positions: dict[str, int] = {}
+        self.loads = 0
         self.calendar = CalendarRows()
         _check_is_text(scratch)
         self.db = duckdb.connect(config={**_CONFIGURATION, "temp_directory": scratch})
@@ -126,6 +127,8 @@ class Engine:
     def load(self, journal: Any) -> None:
         """Take the journal of other accounts, as an Arrow table."""
         self.events = len(journal)
+        self.loads += 1
+        self._positions.clear()
         self.load_rows("journal", journal.select(self.schema.names))
         self._execute("CREATE OR REPLACE TABLE account AS " + _QUERIES["account"])
 
@@ -146,18 +149,28 @@ class Engine:
         The source is one of those of the counting query that are as known.
         """
         for row in selected:
-            bounds = (row.label, row.starts, row.ends, row.time_zone, row.until)
-            self.calendar.add(row.account_no, BillingPeriod(row.period_no, *bounds))
+            self.calendar.add(row.account_no, as_period(row))
         self.take_calendar()
         if source in BOUNDS:
+            self._positions.clear()
             for name, text in bounded(source).items():
                 rows = bound(text, {"known_position": self.known_at})
                 self._execute(f"CREATE OR REPLACE TABLE {name} AS {rows}")
         else:
-            self.make("seat_holding")
-            self.make("seat_count")
+            self.ensure("seat_holding")
+            self.ensure("seat_count")
         self.make("billable_seats")
         return self.dicts("SELECT * FROM billable_seats")
+
+    def ensure(self, name: str) -> None:
+        """Make a table, unless it is there as known at the position."""
+        if self._positions.get(name) != self.known_at:
+            self.make(name)
+            self._positions[name] = self.known_at
+
+    def ask(self, statement: str, **params: int) -> list[dict[str, Any]]:
+        """The rows of a text of this room, with whole numbers for its parameters."""
+        return self.dicts(bound(statement, params))
 
     def rows_as_known(self, name: str) -> list[dict[str, Any]]:
         """The rows of one of the lake's own queries about accounts, as known."""

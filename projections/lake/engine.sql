@@ -30,6 +30,16 @@ SELECT account_no, topic, "position", epoch_us(effective_at) AS effective_at, de
  WHERE account_no <= %(known)s
  ORDER BY account_no, "position"
 
+-- contract_reversals --
+-- Every reversal of what a contract consists of, and whether it holds after it.
+SELECT reversal.account_no, reversal."position", reversal.root, reversal.holds
+  FROM journal AS reversal
+  JOIN journal AS entry
+    ON entry."position" = reversal.root
+ WHERE reversal.topic = 'EntryReversed'
+   AND entry.topic IN ('BillingPolicyChanged', 'ContractChanged', 'AccountClosed')
+ ORDER BY reversal."position"
+
 -- prices --
 -- The prices that are recorded and hold, as known; account 0 is all (R90).
 SELECT account_no, "position", effective_at, seat_type, details

@@ -2,7 +2,8 @@
 -- What the lake has of the journal's rows: all that the definitions read, and no more. An
 -- actor is the number of a user of the ledger, or nobody; what reasons, keys and names
 -- say is not there, so that an erasure has nothing to remove. Details are those of the
--- contract, of prices, and of what is to be unassigned.
+-- contract, of prices, of what is to be unassigned, and what an invoice keeps of its
+-- period: currency, bounds and dates.
 SELECT (entry.account_no %% 256)::smallint AS bucket,
        entry.account_no, entry.position, entry.recorded_at, entry.effective_at,
        entry.effective_after, entry.user_no, entry.version, entry.topic, entry.seat_type,
@@ -13,8 +14,10 @@ SELECT (entry.account_no %% 256)::smallint AS bucket,
            WHEN entry.topic = ANY (ARRAY[
                'AccountOpened', 'TimeZoneChanged', 'BillingPolicyChanged',
                'ContractChanged', 'AccountClosed', 'PriceSet',
-               'UnassignmentRequested']::topic_name[])
-           THEN entry.details - 'name'
+               'UnassignmentRequested', 'InvoiceIssued']::topic_name[])
+           THEN entry.details - ARRAY[
+               'name', 'invoice', 'unit_prices', 'cut_off', 'digest', 'lines',
+               'corrections', 'tree_size', 'tree_root']
        END AS details
   FROM {rows} AS entry
   LEFT JOIN person AS acting

@@ -41,10 +41,11 @@ from seat_ledger.integrity.note import (
     signed_by,
 )
 
-FORMAT = 2
-"""Of what an export writes: since 2 with prices, and what is to be unassigned."""
+FORMAT = 3
+"""Of what an export writes: since 2 with prices, and what is to be unassigned; since 3
+with what an invoice keeps of its period."""
 
-_READ_FORMATS = (1, FORMAT)
+_READ_FORMATS = (1, 2, FORMAT)
 BUCKETS = 256
 """Accounts are put apart by the rest of their number: no rule crosses one."""
 
@@ -379,12 +380,12 @@ def open_manifest(
 
 def check_format(lake: Lake, manifest: Manifest) -> None:
     """Raise SchemaMismatch for a lake that an earlier program exported: it lacks
-    recorded prices, and what is to be unassigned.
+    recorded prices, what is to be unassigned, or what invoices keep of their periods.
     """
     if manifest.format < FORMAT:
         raise SchemaMismatch(
-            f"The lake {lake.place} was exported by an earlier program, without the "
-            "recorded prices.",
+            f"The lake {lake.place} was exported by an earlier program, and lacks "
+            "what this one reads of prices and invoices.",
             try_="export again, which writes every file anew: seat-ledger lake export "
             f"{as_word(lake.place)}",
         )

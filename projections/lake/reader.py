@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, NamedTuple, Self
+from uuid import UUID
 
+from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused
 from seat_ledger.lazy import lazy
 from seat_ledger.projections.engine.seat_types import SeatTypes
+from seat_ledger.projections.lake.auditing import EVERYTHING, AuditAnswers
 from seat_ledger.projections.lake.engine import UNREAD, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, check_format
+from seat_ledger.projections.lake.moments import Moments
 from seat_ledger.projections.lake.rebuild import Journal, together
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
@@ -30,13 +34,15 @@ _ANSWERED_LESS = UNREAD - {"effective_after", "request"}
 class _Survey(NamedTuple):
     """What there is of all accounts, as known: read once, before anything is counted.
 
-    By account: its contract's events, what is to be unassigned. `open_accounts` are
-    those in which anything was derived from lists.
+    Their contracts' events with all reversals of these, what is to be unassigned, and
+    prices by account. `open_accounts` are those in which anything was derived from
+    lists.
     """
 
     contracts: list[Row]
+    reversals: list[Row]
     requests: list[Row]
-    prices: list[Row]
+    prices: dict[int, list[Row]]
     open_accounts: set[int]
 
 
@@ -48,6 +54,7 @@ class LakeReader(ConnectedReader):
     """
 
     has_tables: ClassVar[bool] = False
+    has_names: ClassVar[bool] = False
 
     def __init__(self, lake: Lake, manifest: Manifest) -> None:
         check_format(lake, manifest)
@@ -69,10 +76,17 @@ class LakeReader(ConnectedReader):
         self._answers: dict[tuple[str, str], Callable[[Row], Iterable[Row]]] = {
             ("accounts", "contracts"): lambda of: self._survey(of).contracts,
             ("holdings", "to_be_carried_out"): lambda of: self._survey(of).requests,
-            ("billing", "prices"): lambda of: self._survey(of).prices,
+            ("billing", "prices"): self._prices,
             ("billing", "with_windows"): self._with_windows,
             ("journal", "knowledge"): self._recorded_at,
+            ("billing/audit", "contracts"): self._contracts_by_id,
+            ("billing/audit", "reversals"): self._reversals,
+            ("billing/audit", "positions"): self._positions,
         }
+        self._audit = AuditAnswers(
+            self._parts_of, self._engine_of, lambda: self._beside
+        )
+        self._answers |= self._audit.by_name()
         with ExitStack() as stack:
             self._journal = stack.enter_context(Journal(lake, manifest))
             self._scratch = stack.enter_context(tempfile.TemporaryDirectory())
@@ -105,7 +119,14 @@ class LakeReader(ConnectedReader):
         """The rows of a named question that is answered from a lake."""
         if known_at is not None:
             params["known_position"] = known_at.position
-        yield from map(dict, self._answers[room, name](params))
+        if "seat_types" in params:
+            params["type_nos"] = [*map(self.types.number, params["seat_types"])]
+        names = self.types.names
+        for answer in self._answers[room, name](params):
+            row = dict(answer)
+            if isinstance(row.get("seat_type"), int):
+                row["seat_type"] = names[row["seat_type"]]
+            yield row
 
     def run(self, statement: bytes, params: Mapping[str, Any]) -> Iterator[Row]:
         """A lake runs no statements of PostgreSQL's."""
@@ -117,7 +138,7 @@ class LakeReader(ConnectedReader):
         """The figures of some periods, some buckets at a time."""
         of_groups: dict[int, list[PeriodRow]] = {}
         for period in selected:
-            group = self._group_nos[period.account_no % BUCKETS]
+            group = self._group_of(period.account_no)
             of_groups.setdefault(group, []).append(period)
         names = self.types.names
         for group, periods in sorted(of_groups.items()):
@@ -126,6 +147,26 @@ class LakeReader(ConnectedReader):
             for row in engine.count(periods, source):
                 row["seat_type"] = names[row["seat_type"]]
                 yield row
+
+    def count_each(self, selected: Sequence[tuple[PeriodRow, int]]) -> Iterator[Row]:
+        """Figures of periods, each as known at a position; by place in the list."""
+        names = self.types.names
+        for row in self._audit.count_each(selected):
+            row["seat_type"] = names[row["seat_type"]]
+            yield row
+
+    def together(self, keys: Iterable[str]) -> Iterator[list[str]]:
+        """Accounts of the same buckets, some at a time; behind them those unknown."""
+        of_groups: dict[int, list[str]] = {}
+        for key in keys:
+            number = self._numbers.get(account_id(key))
+            group = len(self._groups) if number is None else self._group_of(number)
+            of_groups.setdefault(group, []).append(key)
+        for _, of_group in sorted(of_groups.items()):
+            yield from super().together(of_group)
+
+    def settle(self, before: datetime) -> None:
+        """Nothing is added to a lake while it is read."""
 
     # -- what is known ------------------------------------------------------------
 
@@ -171,7 +212,49 @@ class LakeReader(ConnectedReader):
         if last is not None:
             yield {"recorded_at": last}
 
+    def _positions(self, of: Row) -> Iterator[Row]:
+        for n, instant in enumerate(of["instants"], 1):
+            yield {"n": n, "position": self._moments.last(instant)}
+
+    @lazy
+    def _moments(self) -> Moments:
+        return self._stack.enter_context(Moments(self._journal, self.manifest))
+
     # -- accounts -----------------------------------------------------------------
+
+    @lazy
+    def _contracts(self) -> dict[UUID, list[Row]]:
+        """All that is in the lake of each account's contract."""
+        by_account: dict[int, list[Row]] = {}
+        for row in self._surveyed_at(self.head).contracts:
+            by_account.setdefault(row["account_no"], []).append(row)
+        return {
+            account_id(rows[0]["details"]["account_key"]): rows
+            for rows in by_account.values()
+        }
+
+    @lazy
+    def _numbers(self) -> dict[UUID, int]:
+        return {id_: rows[0]["account_no"] for id_, rows in self._contracts.items()}
+
+    def _contracts_by_id(self, of: Row) -> Iterator[Row]:
+        selected = [
+            self._contracts[id_] for id_ in of["account_ids"] if id_ in self._contracts
+        ]
+        for rows in sorted(selected, key=lambda rows: int(rows[0]["account_no"])):
+            yield from rows
+
+    def _reversals(self, of: Row) -> Iterator[Row]:
+        roots = set(of["roots"])
+        for row in self._surveyed_at(self.head).reversals:
+            if row["root"] in roots:
+                yield row
+
+    def _prices(self, of: Row) -> Iterator[Row]:
+        prices = self._survey(of).prices
+        selected = of["account_nos"]
+        for number in sorted(prices if selected is None else set(selected)):
+            yield from prices.get(number, ())
 
     def _with_windows(self, of: Row) -> Iterator[Row]:
         open_accounts = self._survey(of).open_accounts
@@ -179,23 +262,26 @@ class LakeReader(ConnectedReader):
             yield {"account_no": number}
 
     def _survey(self, of: Row) -> _Survey:
-        position = of["known_position"]
+        return self._surveyed_at(of["known_position"])
+
+    def _surveyed_at(self, position: int) -> _Survey:
         if position not in self._surveys:
             self._surveys[position] = self._surveyed(position)
         return self._surveys[position]
 
     def _surveyed(self, position: int) -> _Survey:
-        survey = _Survey([], [], [], set())
+        survey = _Survey([], [], [], {}, set())
         for group in range(len(self._groups)):
             engine = self._loaded(position, group)
             survey.contracts.extend(engine.contracts())
-            survey.prices.extend(map(self._price, engine.rows_as_known("prices")))
+            survey.reversals.extend(engine.rows_as_known("contract_reversals"))
+            for row in map(self._price, engine.rows_as_known("prices")):
+                survey.prices.setdefault(row["account_no"], []).append(row)
             for row in engine.rows_as_known("with_windows"):
                 survey.open_accounts.add(row["account_no"])
             if engine.rows_as_known("requests")[0]["requests"]:
                 survey.requests.extend(engine.to_be_carried_out())
         survey.contracts.sort(key=itemgetter("account_no", "position"))
-        survey.prices.sort(key=itemgetter("account_no", "effective_at", "position"))
         return survey
 
     def _price(self, row: Row) -> Row:
@@ -211,10 +297,31 @@ class LakeReader(ConnectedReader):
 
     # -- buckets ------------------------------------------------------------------
 
+    def _group_of(self, account_no: int) -> int:
+        return self._group_nos[account_no % BUCKETS]
+
+    def _parts_of(self, account_nos: Sequence[int]) -> Iterable[list[int]]:
+        """The places of accounts that are loaded together."""
+        parts: dict[int, list[int]] = {}
+        for place, number in enumerate(account_nos):
+            parts.setdefault(self._group_of(number), []).append(place)
+        return parts.values()
+
+    def _engine_of(self, position: int, account_no: int) -> Engine:
+        return self._loaded(position, self._group_of(account_no))
+
     @lazy
     def _engine(self) -> Engine:
+        return self._new_engine(self.head)
+
+    @lazy
+    def _beside(self) -> Engine:
+        """Another, for accounts as known at positions of their own: to its end."""
+        return self._new_engine(EVERYTHING)
+
+    def _new_engine(self, known_at: int) -> Engine:
         engine = Engine(
-            self.head,
+            known_at,
             self.manifest.seat_types,
             scratch=self._scratch,
             unread=_ANSWERED_LESS,

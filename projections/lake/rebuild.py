@@ -227,6 +227,16 @@ class Journal:
             return self.files[0].schema_arrow.empty_table() if self.files else None
         return pa.concat_tables(tables)
 
+    def each(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Some columns of all events, an Arrow table for each bucket of a segment."""
+        for file, segment in zip(self.files, self.manifest.segments, strict=True):
+            for group in range(len(segment.buckets)):
+                with self._reading(segment):
+                    table = file.read_row_group(
+                        group, columns=columns, use_threads=False
+                    )
+                yield table
+
     def last(self, column: str, of: str, limit: Any) -> Any:
         """The highest `column` of the events whose `of` is at most a limit; both of
         them never decrease with positions. None where there is none.

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from seat_ledger.domain.calendar import BillingPeriod, first_instant, local_dates
+from seat_ledger.domain.calendar import (
+    BillingPeriod,
+    DateRun,
+    first_instant,
+    local_dates,
+)
 from seat_ledger.projections.periods.contract import AccountFacts
 
 
@@ -45,7 +51,7 @@ def existing(account: AccountFacts) -> Iterator[BillingPeriod]:
 
 def row_of(account: AccountFacts, period: BillingPeriod) -> PeriodRow:
     """One period, or a window as if it were one."""
-    texts = _starts_of(period)
+    days, day_starts = _dates(period)
     mode, granularity = account.policy_at(period.starts)
     return PeriodRow(
         account.no,
@@ -54,21 +60,45 @@ def row_of(account: AccountFacts, period: BillingPeriod) -> PeriodRow:
         period.starts,
         period.ends,
         period.until,
-        len(texts),
+        days,
         period.zone,
         mode,
         granularity,
-        f"{{{','.join(texts)}}}",
+        day_starts,
     )
 
 
-def _starts_of(period: BillingPeriod) -> list[str]:
-    """The first instants of a period's local dates, as an array has them."""
+def as_period(row: PeriodRow) -> BillingPeriod:
+    """The period of a row, with the dates that it has of an invoice (R61)."""
+    period = BillingPeriod(
+        row.period_no, row.label, row.starts, row.ends, row.time_zone, row.until
+    )
+    if row.day_starts == _dates(period)[1]:
+        return period
+    starts = [
+        datetime.fromisoformat(text.strip('"'))
+        for text in row.day_starts[1:-1].split(",")
+    ]
+    runs = tuple(
+        DateRun(row.label + timedelta(days=n), start, 1)
+        for n, start in enumerate(starts)
+    )
+    return replace(period, runs=runs)
+
+
+def _dates(period: BillingPeriod) -> tuple[int, str]:
+    """How many local dates a period has, and their first instants as an array."""
     if period.runs is not None:
-        return [_element(starts) for _, starts in period.days]
-    dates = _dates_of(period.zone)
-    days = dates.between(period.label, period.until, period.ends)
-    return [dates.texts[ordinal] for ordinal in days]
+        return _array([_element(starts) for _, starts in period.days])
+    return _dates_of(period.zone).array(period.label, period.until, period.ends)
+
+
+def _array(texts: list[str]) -> tuple[int, str]:
+    return len(texts), f"{{{','.join(texts)}}}"
+
+
+_MOST_WRITTEN = 512
+"""Periods of a zone whose dates are kept as text; many accounts have the same."""
 
 
 class _ZoneDates:
@@ -80,6 +110,7 @@ class _ZoneDates:
         self.texts: dict[int, str] = {}
         self.items: dict[int, bytes] = {}
         self.arrays: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self.written: dict[tuple[date, date, datetime], tuple[int, str]] = {}
 
     def between(self, label: date, until: date, ends: datetime) -> list[int]:
         """The dates that exist and begin in ``[label, until)`` and before `ends`."""
@@ -89,6 +120,16 @@ class _ZoneDates:
                 self._look_up(ordinal)
         items = self.items
         return [ordinal for ordinal in range(first, last) if ordinal in items]
+
+    def array(self, label: date, until: date, ends: datetime) -> tuple[int, str]:
+        """How many these are, and their first instants as an array has them."""
+        key = (label, until, ends)
+        if key not in self.written:
+            if len(self.written) >= _MOST_WRITTEN:
+                self.written.clear()
+            days = self.between(label, until, ends)
+            self.written[key] = _array([self.texts[ordinal] for ordinal in days])
+        return self.written[key]
 
     def packed(self, label: date, until: date, ends: datetime) -> tuple[int, bytes]:
         """How many these are, and their first instants as elements of an array."""

@@ -152,6 +152,9 @@ class ConnectedReader:
     has_tables: ClassVar[bool] = True
     """Whether what is known now is kept, or always computed of the journal."""
 
+    has_names: ClassVar[bool] = True
+    """Whether it knows what people and accounts are called."""
+
     def __init__(
         self,
         conninfo: str,
@@ -281,6 +284,35 @@ class ConnectedReader:
                 "types": types * len(numbers),
             }
             yield from self.run(counting("selected", source), arrays)
+
+    def count_each(self, selected: Sequence[tuple[PeriodRow, int]]) -> Iterator[Row]:
+        """The figures of some periods, each as known at a position of its own.
+
+        In a row stands the place of the period for the number of the account.
+        """
+        fields = columns(
+            period._replace(account_no=n) for n, (period, _) in enumerate(selected)
+        )
+        arrays: dict[str, Any] = {
+            **fields,
+            "pairs": fields["account_no"],
+            "pair_accounts": [period.account_no for period, _ in selected],
+            "pair_positions": [position for _, position in selected],
+        }
+        yield from self.run(counting("selected", "paired"), arrays)
+
+    def together(self, keys: Iterable[str]) -> Iterator[list[str]]:
+        """Accounts by key, so many as are best asked about at once."""
+        remaining = iter(keys)
+        while batch := list(islice(remaining, ACCOUNTS_AT_ONCE)):
+            yield batch
+
+    def settle(self, before: datetime) -> None:
+        """Let no event be recorded at or before an instant any more (R78).
+
+        To be called before what is known is resolved: the reader may move on.
+        """
+        self.knowledge(before)
 
     @property
     def types(self) -> SeatTypes:

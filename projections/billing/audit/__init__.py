@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.errors import CommandRefused
@@ -24,7 +24,6 @@ from seat_ledger.projections.reader import ConnectedReader, Knowledge
 
 __all__ = ["AuditedLine", "Spool", "Summary", "Written", "audit", "settle"]
 
-ACCOUNTS_AT_ONCE = 200
 LINES_AT_ONCE = 500
 _UTC = ZoneHistory("UTC")
 
@@ -40,7 +39,7 @@ def settle(reader: ConnectedReader, spool: Spool) -> None:
         if isinstance(issued, datetime) and (latest is None or issued > latest):
             latest = issued
     if latest is not None:
-        reader.knowledge(latest + timedelta(hours=14))
+        reader.settle(latest + timedelta(hours=14))
 
 
 def audit(
@@ -57,18 +56,17 @@ def audit(
     (``position_beyond_head``) and InvalidInput, naming the line.
     """
     summary = Summary()
-    accounts = spool.accounts()
-    while keys := list(islice(accounts, ACCOUNTS_AT_ONCE)):
+    for keys in reader.together(spool.accounts()):
         by_key = contracts(reader, keys, known_at)
         _understand(reader, spool, keys, by_key, known_at)
         numbers = [contract.no for contract in by_key.values()]
         how = Priced(books=books).with_book(reader, known_at, numbers)
         auditor = Auditor(reader, spool, by_key, known_at, moment, how)
-        for key in keys:
-            for billed in _batches(_billed(auditor, key, by_key.get(key))):
-                rows = auditor.judged(billed)
-                summary.count(rows)
-                spool.add_answers(rows)
+        of_all = (_billed(auditor, key, by_key.get(key)) for key in keys)
+        for billed in _batches(chain.from_iterable(of_all)):
+            rows = auditor.judged(billed)
+            summary.count(rows)
+            spool.add_answers(rows)
         summary.renewal_due |= any(contract.renewal_due for contract in by_key.values())
     return summary
 

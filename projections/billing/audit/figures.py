@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.projections.billing.audit.contracts import Contract
@@ -19,8 +19,7 @@ from seat_ledger.projections.billing.bounds import (
     with_windows,
 )
 from seat_ledger.projections.billing.figures import as_known
-from seat_ledger.projections.engine.figures_query import counting
-from seat_ledger.projections.periods import PeriodRow, columns, row_of
+from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 
 ByType = dict[str, Row]
@@ -52,7 +51,7 @@ def figures_now(
     retained = [pair for pair in selected if pair[0].retains(pair[1])]
     selected = [pair for pair in selected if not pair[0].retains(pair[1])]
     of = {(row.account_no, row.period_no): row for _, row in selected}
-    if known_at.position == reader.head:
+    if reader.has_tables and known_at.position == reader.head:
         counted = reader.ask(
             "billing/audit",
             "stored",
@@ -119,18 +118,9 @@ def figures_then(
     """Each figure as known at its own position, by seat type."""
     if not requests:
         return []
-    numbered = [
-        request.period._replace(account_no=n) for n, request in enumerate(requests)
-    ]
-    fields = columns(numbered)
-    arrays: dict[str, Any] = {
-        **fields,
-        "pairs": fields["account_no"],
-        "pair_accounts": [request.contract.no for request in requests],
-        "pair_positions": [request.known_at for request in requests],
-    }
+    selected = [(request.period, request.known_at) for request in requests]
     by_request: list[ByType] = [{} for _ in requests]
-    for row in reader.run(counting("selected", "paired"), arrays):
+    for row in reader.count_each(selected):
         period = requests[row["account_no"]].period
         whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
         by_request[row["account_no"]][row["seat_type"]] = {**row, **whole}

@@ -24,6 +24,9 @@ from seat_ledger.projections.reader import Row
 _SQL = {
     name: sql.decode() for name, sql in queries("billing/audit", "spool.sql").items()
 }
+_BEHIND = 1 << 40
+"""The place of what is missing: behind every line."""
+
 _SETTINGS = ("journal_mode = OFF", "synchronous = OFF", "cache_size = -24000")
 
 
@@ -45,7 +48,7 @@ class Spool:
         if in_memory:  # what is sorted too
             self.database.execute("PRAGMA temp_store = MEMORY")
         self.database.executescript(_SQL["tables"])
-        self.missing = count(1 << 40)
+        self.missing = count()
 
     def __enter__(self) -> Self:
         """Return the spool itself."""
@@ -153,10 +156,11 @@ class Spool:
         """Keep rows of the answer; those without a line stand behind the others."""
         values = [
             (
+                row["line"] or _BEHIND,
                 row["account"],
+                0 if row["line"] else next(self.missing),
                 row["verdict"] != "match",
                 json.dumps(row, default=_plain, ensure_ascii=False),
-                row["line"] or next(self.missing),
             )
             for row in rows
         ]

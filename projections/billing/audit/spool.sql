@@ -1,7 +1,7 @@
 -- tables --
 -- A line of the file; what its period and its time of issue stand for, by account, and
 -- lines with both; and a row of the answer, in the order of the file, with what is
--- missing behind.
+-- missing behind, by account.
 CREATE TABLE line (
     no INTEGER PRIMARY KEY,
     account TEXT NOT NULL,
@@ -36,10 +36,12 @@ SELECT line.*, label.means AS label, issue.means AS position
    AND issue.kind = 'issued'
    AND issue.reference = line.issued;
 CREATE TABLE answer (
-    place INTEGER PRIMARY KEY,
+    place INTEGER NOT NULL,
     account TEXT NOT NULL,
+    nth INTEGER NOT NULL,
     is_finding INTEGER NOT NULL,
-    document TEXT NOT NULL
+    document TEXT NOT NULL,
+    PRIMARY KEY (place, account, nth)
 );
 
 -- keep --
@@ -147,8 +149,11 @@ SELECT currency
  LIMIT 1;
 
 -- add_answer --
-INSERT INTO answer (account, is_finding, document, place) VALUES (?, ?, ?, ?);
+INSERT INTO answer (place, account, nth, is_finding, document) VALUES (?, ?, ?, ?, ?);
 
 -- answers --
 -- The rows of the answer, in order.
-SELECT document FROM answer WHERE is_finding >= :findings ORDER BY place;
+SELECT document
+  FROM answer
+ WHERE is_finding >= :findings
+ ORDER BY place, account, nth;
