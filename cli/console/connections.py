@@ -156,7 +156,7 @@ class HastyProtocol(H11Protocol):
         answer = self.unreadable()
         headers = [*answer.raw_headers, (b"connection", b"close")]
         head = h11.Response(status_code=answer.status_code, headers=headers)
-        for part in (head, h11.Data(data=answer.body), h11.EndOfMessage()):
+        for part in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(part) or b"")
         self.transport.close()
 
