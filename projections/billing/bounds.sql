@@ -1,11 +1,15 @@
 -- least_held --
 -- The holdings of some accounts as if each had begun as late and ended as early as its
--- windows allow (R89).
+-- windows allow (R89). What begins a window is evidence that the seat was held at that
+-- instant (R85): the earliest end is the instant after it.
 SELECT held.account_no, held.seat_type, held.number, held.user_no, held.held_from,
        CASE
            WHEN held.held_until IS NOT NULL
            THEN greatest(
-               held.held_from, coalesce(closing.effective_after, held.held_until))
+               held.held_from,
+               coalesce(
+                   closing.effective_after + interval '1 microsecond',
+                   held.held_until))
        END AS held_until
   FROM seat_holding_at(%(known_position)s::bigint) AS held
   LEFT JOIN journal AS closing ON closing.position = held.unassigned_position

@@ -316,6 +316,29 @@ def test_r89_a_figure_says_what_its_windows_leave_open(lists: Lists) -> None:
     assert [part["until_after"] for part in parts] == [None, "2025-03-15T02:00:00Z"]
 
 
+def test_e39_whoever_one_list_names_held_a_seat_at_that_instant(lists: Lists) -> None:
+    for day, numbers in ((11, (1,)), (12, (1, 2)), (13, (1,))):
+        lists.rows(day, *(seat(number) for number in numbers))
+    period = ("-a", "acme", "--period", "2025-03-05", "--mode", "all")
+    rows = lists.program.json("billing", "counts", *period)["rows"]
+    figures = {
+        row["mode"]: tuple(
+            Fraction(row[name]).limit_denominator(31)
+            for name in ("quantity_least", "quantity", "quantity_most")
+        )
+        for row in rows
+        if row["granularity"] != "second"
+    }
+    # The other one: from the 11th, perhaps from the opening on the 5th.
+    from_11, from_5 = Fraction(25, 31), Fraction(31, 31)
+    assert figures["day_touch"] == (
+        from_11 + Fraction(1, 31),
+        from_11 + Fraction(2, 31),
+        from_5 + Fraction(3, 31),
+    )
+    assert figures["distinct"] == figures["peak"] == (2, 2, 2)
+
+
 def test_rebuilt_tables_have_the_same_windows(lists: Lists) -> None:
     lists.rows(10, seat(1), seat(2))
     lists.rows(12, seat(1))
