@@ -376,6 +376,7 @@ def _listed_seat(
         holder.email,
         holder.name,
         parse_moment(since, facts.zones, now) if since else None,
+        holder.is_service,
     )
 
 

@@ -40,9 +40,19 @@ from seat_ledger.sources.values import (
     whole_number,
 )
 
+PERSON, SERVICE = "person", "service"
+_KINDS = f"{PERSON} or {SERVICE}"
 _FIELDS = {
-    HOLDS: {"user", "email", "name", "seat_type", "assigned_at", "cancelled_at"},
-    LACKS: {"user", "email", "name", "seat_type"},
+    HOLDS: {
+        "user",
+        "email",
+        "name",
+        "kind",
+        "seat_type",
+        "assigned_at",
+        "cancelled_at",
+    },
+    LACKS: {"user", "email", "name", "kind", "seat_type"},
     NOBODY: {"seat_type"},
     TOTAL: {"seat_type", "purchased", "remaining"},
 }
@@ -69,6 +79,7 @@ class ListedHolder(NamedTuple):
     name: str | None
     assigned_at: str | None
     cancelled_at: str | None
+    is_service: bool = False
 
 
 class Doubt(NamedTuple):
@@ -163,7 +174,7 @@ class _ListReading:
         fields = dict(rule.fields)
         names_person = op in {HOLDS, LACKS}
         if names_person and person is not None:
-            about = {"user": person.user, "email": person.email, "name": person.name}
+            about = person.model_dump()
             fields = {**{k: v for k, v in about.items() if v is not None}, **fields}
         unknown = set(fields) - _FIELDS[op]
         if unknown:
@@ -205,6 +216,9 @@ class _ListReading:
         if name in {"purchased", "remaining"}:
             text_of = self._values.required(spec, what)
             return lambda row: whole_number(text_of(row), name)
+        if name == "kind":
+            text_of = self._values.required(spec, what)
+            return lambda row: _kind(text_of(row))
         if name in {"user", "seat_type"}:
             text_of = self._values.required(spec, what)
             check = checked_key if name == "user" else checked_seat_type
@@ -220,11 +234,13 @@ class _ListReading:
 
     def _holds(self, line: int, pool: ListedPool, values: dict[str, Any]) -> None:
         user, email = values["user"], values.get("email")
-        self._check_email(user, email, line)
+        is_service = values.get("kind") == SERVICE
+        if not is_service:
+            self._check_email(user, email, line)
         since, until = values.get("assigned_at"), values.get("cancelled_at")
         holder = ListedHolder(
             line, pool, user, email, values.get("name"), since and since.text,
-            until and until.text,
+            until and until.text, is_service,
         )  # fmt: skip
         key = pool, user
         earlier = self._holders.get(key)
@@ -242,8 +258,10 @@ class _ListReading:
 
     def _lacks(self, line: int, pool: ListedPool, values: dict[str, Any]) -> None:
         user, email, name = values["user"], values.get("email"), values.get("name")
-        self._check_email(user, email, line)
-        holder = ListedHolder(line, pool, user, email, name, None, None)
+        is_service = values.get("kind") == SERVICE
+        if not is_service:
+            self._check_email(user, email, line)
+        holder = ListedHolder(line, pool, user, email, name, None, None, is_service)
         self.read.lacking.append(holder)
 
     def _check_email(self, user: str, email: str | None, line: int) -> None:
@@ -257,7 +275,8 @@ class _ListReading:
             raise UnreadableRow(
                 f"{shown(user)} has the e-mail address of {shown(other)} in line "
                 f"{first}.",
-                "expected: an address of its own for each id",
+                "expected: an address of its own for each id, or a kind that says "
+                "which is a service",
             )
         address, first = self._emails.setdefault(user, (folded, line))
         if address != folded:
@@ -324,6 +343,12 @@ class _ListReading:
 
     def _doubt(self, code: str, message: str) -> None:
         self.read.doubts.append(Doubt(code, message))
+
+
+def _kind(text: str) -> str:
+    if text not in {PERSON, SERVICE}:
+        raise UnreadableRow(f"{shown(text)} is no kind.", f"expected: {_KINDS}")
+    return text
 
 
 def _at(page: Fields, path: str) -> str:

@@ -170,11 +170,16 @@ class AccountField(MappingPart):
 
 
 class PersonFields(MappingPart):
-    """Who a row is about: key, e-mail and name of somebody the ledger may not know."""
+    """Who a row is about: key, e-mail and name of somebody the ledger may not know.
+
+    `kind` says of a list's row ``person`` or ``service``: a service needs no e-mail and
+    may share one (R99).
+    """
 
     user: TextSpec
     email: TextSpec | None = None
     name: TextSpec | None = None
+    kind: TextSpec | None = None
 
 
 class Sums(MappingPart):

@@ -39,6 +39,7 @@ class ListedSeat(NamedTuple):
     email: str | None = None
     name: str | None = None
     assigned_at: datetime | None = None
+    is_service: bool = False
 
 
 class HeldSeat(NamedTuple):
@@ -117,7 +118,8 @@ class Change(NamedTuple):
 class Reconciliation:
     """The changes that make the ledger agree with a list.
 
-    Raises UnreadableRow where somebody is listed twice in a hub that allows one seat.
+    Raises UnreadableRow where somebody is listed twice in a hub that allows one seat,
+    or is new and has no e-mail address (R99).
     """
 
     def __init__(
@@ -265,6 +267,12 @@ class Reconciliation:
             kind, leaves = MOVED, current.seat_type
         else:
             member = self.state.members.get(seat.user)
+            if member is None and seat.email is None and not seat.is_service:
+                raise UnreadableRow(
+                    f"{shown(seat.user)} is no user yet, and has no e-mail address.",
+                    "an address, or a kind that says that it is a service",
+                    seat.line,
+                )
             began = member.added_at if member else self.state.opened_at
             ended = self.state.ended.get((seat.user, seat.seat_type), began)
             after = self._last_seen(seat.seat_type, max(began, ended))
@@ -411,8 +419,7 @@ class Reconciliation:
             yield {
                 "op": "add_user",
                 "user": user,
-                "email": listed.email or "",
-                "name": listed.name or user,
+                **_admitted(listed),
                 "effective_at": iso(since.pop((user, None))),
             }
         if (user, hub) in since:
@@ -480,6 +487,13 @@ class WishedSeats(Reconciliation):
 def _address(change: Change) -> str:
     """The address of whom a change is about, as the list has it."""
     return fold((change.listed and change.listed.email) or "")
+
+
+def _admitted(listed: ListedSeat) -> dict[str, str]:
+    """What a new user is called: a service needs no e-mail (R99)."""
+    email = {"email": listed.email} if listed.email else {}
+    kind = {"kind": "service"} if listed.is_service else {}
+    return {**email, "name": listed.name or listed.user, **kind}
 
 
 def _at_odds(seat: ListedSeat, other: ListedSeat, what: str) -> UnreadableRow:

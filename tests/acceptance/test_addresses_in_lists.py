@@ -166,3 +166,59 @@ def test_r35_a_person_with_a_new_id_is_taken_once_the_old_one_gave_up_the_addres
     assert {row["outcome"] for row in nights.users(14, **newer)} == {"recorded"}
     ((user, _),) = nights.called("b@x.example", "2025-03-14T02:00Z")
     assert user == "m365-m"
+
+
+OWN = """
+schema = 1
+kind = "snapshot"
+source = "own"
+title = "A list of our own"
+covers = ["copilot/business"]
+[file]
+format = "table"
+has = ["id"]
+[person]
+user = "{id}"
+email = "{email}"
+name = "{name}"
+[[rule]]
+op = "holds"
+seat_type = "copilot/business"
+"""
+BOXES = "box-1,info@x.example,Box,service\nbox-2,info@x.example,Box,service\n"
+
+
+def test_r99_a_list_has_services_that_share_an_address_or_have_none(
+    program: Program, tmp_path: Path
+) -> None:
+    program.record({**OPEN, "account": "boxes", "time_zone": "UTC"})
+    plain, own = tmp_path / "plain.toml", tmp_path / "own.toml"
+    plain.write_text(OWN)
+    own.write_text(OWN.replace('"{name}"\n', '"{name}"\nkind = "{kind}"\n'))
+    file = tmp_path / "list.csv"
+
+    def listed(mapping: Path, rows: str, *words: str) -> Any:
+        file.write_text(f"id,email,name,kind\n{rows}")
+        at = ("-a", "boxes", "--taken-at", "2025-03-10T02:00Z")
+        return program.run("snapshot", file, "--with", mapping, *at, *words)
+
+    for mapping, rows, line, what in (
+        (plain, BOXES, 3, "'box-2' has the e-mail address of 'box-1' in line 2"),
+        (plain, "room,,Room,\n", 2, "'room' is no user yet, and has no e-mail"),
+        (own, "room,,Room,person\n", 2, "'room' is no user yet, and has no e-mail"),
+        (own, "room,,Room,robot\n", 2, "'robot' is no kind"),
+    ):
+        for words in ((), ("--check",), ("--dry-run",)):
+            done = listed(mapping, rows, *words)
+            assert done.status == 2, done.err
+            assert f"list.csv:{line}: {what}" in done.err
+    assert program.json("user", "list", "-a", "boxes")["rows"] == []
+    done = listed(own, f"{BOXES}room,,Room,service\nann,ann@x.example,Ann,person\n")
+    assert done.status == 0, done.err
+    users = program.json("user", "list", "-a", "boxes")["rows"]
+    assert sorted((row["user"], row["kind"], row["email"]) for row in users) == [
+        ("ann", "person", "ann@x.example"),
+        ("box-1", "service", "info@x.example"),
+        ("box-2", "service", "info@x.example"),
+        ("room", "service", None),
+    ]

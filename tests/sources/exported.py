@@ -67,11 +67,17 @@ def listed(
 
 
 def lines_of_list(read: HolderList) -> list[dict[str, Any]]:
-    """A list of holders as lines to compare, and what else it says as the last one."""
+    """A list of holders as lines to compare, and what else it says as the last one.
+
+    No shipped mapping says who is a service (R99): everybody is a person.
+    """
+    assert not any(holder.is_service for holder in read.holders)
     holders = [
         {**holder._asdict(), "pool": str(holder.pool.seat_type)}
         for holder in read.holders
     ]
+    for holder in holders:
+        del holder["is_service"]
     pools = {
         name: {pool.seat_type: count for pool, count in getattr(read, name).items()}
         for name in ("unnamed", "purchased", "remaining")
