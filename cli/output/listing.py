@@ -92,7 +92,7 @@ class _Listing:
             if DECIMALS.isdisjoint(name for name in row if row[name] is not None):
                 continue
             if row[self.header[0]] is None:
-                row[self.header[0]] = "total"
+                row[self.header[0]] = total.get("sum") or "total"
             self._row(row, is_total=True)
 
     def about(self, answer: Answer) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from seat_ledger.cli.output import tables
@@ -241,3 +242,8 @@ def test_r93_a_list_with_settled_findings_has_their_sum_apart(
     open_ = [row for row in both["rows"] if row["state"] != "settled"]
     owed = sum(Decimal(row["difference"]) for row in open_ if row["difference"])
     assert both["totals"] == [{"currency": "EUR", "difference": f"{owed:.2f}"}]
+    target = program.folder / "findings.xlsx"
+    words = ("finding", "list", "-a", "acme", "--all", "--output", target)
+    assert program.run(*words).status == 0
+    below = [cells[0] for cells in openpyxl.load_workbook(target)["Rows"].values][-2:]
+    assert below == ["not settled", "settled"]
