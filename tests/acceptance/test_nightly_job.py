@@ -26,9 +26,9 @@ UNITS = ROOT / "scripts" / "systemd"
 INSTALLED = "/opt/seat-ledger/.venv/bin/seat-ledger"
 
 
-def steps() -> list[list[str]]:
-    """What the nightly service runs, in order."""
-    unit = (UNITS / "seat-ledger-nightly.service").read_text()
+def steps(service: str = "seat-ledger-nightly") -> list[list[str]]:
+    """What a service runs, in order."""
+    unit = (UNITS / f"{service}.service").read_text()
     result = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
     return [shlex.split(line.removeprefix(f"{INSTALLED} ")) for line in result]
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.acceptance.test_nightly_job import UNITS, steps
 from tests.program import ANN, BUY, OPEN, PROGRAM, Program
+from tests.sources.exported import export_of
 
-STATE = Path("/var/lib/seat-ledger-nightly")
 WITNESS = Path("/mnt/seat-ledger-witness")
 CONFIGURATION = Path("/etc/seat-ledger")
 SERVICES = sorted(UNITS.glob("*.service"))
@@ -84,47 +84,92 @@ exec "$@"
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can close folders so")
-def test_a_night_writes_nowhere_but_where_the_unit_lets_it(
-    database: str, tmp_path: Path
-) -> None:
-    """The folders are closed by the kernel, as ProtectSystem=strict closes them."""
-    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode != 0:
-        pytest.skip("no mount namespace can be made here")
-    program = Program(database)
-    assert program.lines(OPEN, BUY, ANN).returncode == 0
-    unit = UNITS / "seat-ledger-nightly.service"
-    moved = {str(STATE): tmp_path / "state", str(WITNESS): tmp_path / "witness"}
-    for folder in moved.values():
-        folder.mkdir()
+class Confined:
+    """What a unit runs, in folders of a test that the kernel closes but for those that
+    the unit may write, as ProtectSystem=strict does.
+    """
 
-    def there(text: str) -> str:
-        for path, folder in moved.items():
-            text = text.replace(path, str(folder))
-        return text
+    def __init__(self, stem: str, folder: Path, **fields: str) -> None:
+        self.unit, self.folder = UNITS / f"seat-ledger-{stem}.service", folder
+        self.moved = {
+            path: folder / path.relative_to("/")
+            for path in (*writable(self.unit), CONFIGURATION)
+        }
+        for place in self.moved.values():
+            place.mkdir(parents=True, exist_ok=True)
+        self.fields = {k: self.here(v) for k, v in environment(self.unit).items()}
+        self.fields |= {"PATH": os.environ["PATH"], **fields}
+        self.fields |= {
+            "WRITABLE": " ".join(self.here(path) for path in writable(self.unit)),
+            "CLOSED": str(folder),
+            "HERE": self.here(settings(self.unit, "WorkingDirectory")[0]),
+        }
 
-    fields = {name: there(text) for name, text in environment(unit).items()}
-    fields |= {
-        "PATH": os.environ["PATH"],
-        "SEAT_LEDGER_DATABASE_URL": database,
-        "SEAT_LEDGER_WITNESS": there(str(WITNESS)),
-        "WRITABLE": " ".join(there(str(path)) for path in writable(unit)),
-        "CLOSED": str(tmp_path),
-        "HERE": there(settings(unit, "WorkingDirectory")[0]),
-    }
-    confined = ["unshare", "--mount", "bash", "-c", CONFINED, "bash"]
-    closed = subprocess.run(
-        [*confined, "touch", tmp_path / "anywhere"], env=fields, check=False
-    )
-    assert closed.returncode != 0  # it is as closed as it should be
-    for step in steps():
-        done = subprocess.run(
-            [*confined, PROGRAM, *step],
-            env=fields,
+    def here(self, text: str | Path) -> str:
+        """A path of the unit, or a text with some, in the test's folder."""
+        for path, place in self.moved.items():
+            text = str(text).replace(str(path), str(place))
+        return str(text)
+
+    def run(self, *words: object) -> subprocess.CompletedProcess[str]:
+        """A program with what the unit gives it."""
+        return subprocess.run(
+            ["unshare", "--mount", "bash", "-c", CONFINED, "bash", *map(str, words)],
+            env=self.fields,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert done.returncode == 0, (step, done.stderr)
-    assert list((tmp_path / "witness").glob("checkpoint-*"))
-    assert (tmp_path / "state" / "run_results.json").exists()
+
+    def ends_with(self) -> list[int]:
+        """The exit codes of its steps, up to the first that fails."""
+        codes = []
+        for step in steps(self.unit.stem):
+            codes.append(self.run(PROGRAM, *step).returncode)
+            if codes[-1]:
+                break
+        return codes
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can close folders so")
+def test_a_night_writes_nowhere_but_where_its_units_let_it(
+    database: str, tmp_path: Path
+) -> None:
+    """The rebuild, the lists and the lake, one after the other: with what is optional
+    there, with a list that differs, and with a lake that may not be written.
+    """
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode != 0:
+        pytest.skip("no mount namespace can be made here")
+    program = Program(database)
+    types = [{"op": "add_seat_type", "seat_type": "copilot/business"},
+             {"op": "add_seat_type", "seat_type": "copilot/enterprise"}]  # fmt: skip
+    assert program.lines(*types, OPEN, BUY, ANN).returncode == 0
+    witness, lake = tmp_path / WITNESS.relative_to("/"), tmp_path / "lake"
+    fields = {
+        "SEAT_LEDGER_DATABASE_URL": database,
+        "SEAT_LEDGER_WITNESS": str(witness),
+        "SEAT_LEDGER_LAKE": str(lake),
+    }
+    nightly = Confined("nightly", tmp_path, **fields)
+    # It is as closed as it should be.
+    assert nightly.run("touch", tmp_path / "anywhere").returncode != 0
+    assert nightly.ends_with() == [0] * 5
+    assert list(witness.glob("checkpoint-*"))
+    state = Path(nightly.fields["HERE"])
+    assert (state / "run_results.json").exists()
+
+    lists = Confined("lists", tmp_path, **fields)
+    declared = '[[list]]\naccount = "acme"\nmapping = "github-copilot-seats"\n'
+    command = f'command = ["cat", "{export_of("github-copilot-seats")}"]\n'
+    sources = Path(lists.fields["SEAT_LEDGER_SOURCES"])
+    for record, code in ((False, 3), (True, 0)):
+        what = f"{declared}{command}record = {str(record).lower()}\n"
+        sources.write_text(f"schema = 1\n{what}")
+        assert lists.ends_with() == [code]
+    assert Path(lists.fields["SEAT_LEDGER_METRICS"]).exists()
+
+    engine = Confined("lake", tmp_path, **fields)
+    assert engine.ends_with() == [1]  # the folder needs a ReadWritePaths= of its own
+    lake.mkdir()
+    engine.fields["WRITABLE"] += f" {lake}"
+    assert engine.ends_with() == [0, 0]
