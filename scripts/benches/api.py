@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from scripts.benches.console import addresses, part_of, serving, steadily, told
+from scripts.benches.generator import head
 from scripts.benches.projections import BIN, filled, rebuilt
 from seat_ledger.application import CommandService
 from seat_ledger.store import subscriptions, tokens
@@ -55,16 +56,30 @@ def bench_api(conninfo: str, events: int) -> dict[str, Any]:
         for account in accounts:
             _open(ledger, account)
     with serving(conninfo, *WRITES) as (port, _process, _first):
-        told("questions at a steady rate")
-        for kind, paths in questions(conninfo).items():
-            steadily(port, paths[:100], RATE)
-            took = steadily(port, list(islice(cycle(paths), RATE * SECONDS)), RATE)
-            for part in (50, 95, 99):
-                figures[f"{kind}_p{part}_ms"] = part_of(took, part)
+        figures |= answered(port, conninfo)
         told("commands")
         figures |= recorded(conninfo, port, token, accounts)
     told("webhooks")
     figures |= delivered(conninfo, accounts[0])
+    return figures
+
+
+def asked_of_api(conninfo: str) -> dict[str, Any]:
+    """Who, history and access alone, of a ledger that is there."""
+    figures = {"events": head(conninfo), "requests_per_second": RATE}
+    with serving(conninfo, "--api", "--rate-limit", "100000") as (port, *_):
+        return {**figures, **answered(port, conninfo)}
+
+
+def answered(port: int, conninfo: str) -> dict[str, float]:
+    """Each question at a steady rate: parts of the times, in milliseconds."""
+    told("questions at a steady rate")
+    figures = {}
+    for kind, paths in questions(conninfo).items():
+        steadily(port, paths[:100], RATE)
+        took = steadily(port, list(islice(cycle(paths), RATE * SECONDS)), RATE)
+        for part in (50, 95, 99):
+            figures[f"{kind}_p{part}_ms"] = part_of(took, part)
     return figures
 
 

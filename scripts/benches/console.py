@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from scripts.benches import giant
-from scripts.benches.generator import write
+from scripts.benches.generator import head, write
 from scripts.benches.projections import BIN, filled, rebuilt
 
 RATE = 20
@@ -69,19 +69,24 @@ GIANTS = 100
 
 def bench_console(conninfo: str, events: int) -> dict[str, Any]:
     """Seat, user and account pages, as known now and as known before."""
-    head = filled(conninfo, events)
+    last = filled(conninfo, events)
     size = min(giant.EVENTS, events)
-    write(conninfo, giant.giant_history(size, head))
+    write(conninfo, giant.giant_history(size, last))
     told("filled; rebuilding")
     rebuilt(conninfo)
-    asked = addresses(conninfo)
+    return asked_of_console(conninfo, size)
+
+
+def asked_of_console(conninfo: str, size: int = giant.EVENTS) -> dict[str, Any]:
+    """The pages of a ledger that is there, and has the giant account of this `size`."""
+    asked, events = addresses(conninfo), head(conninfo)
     figures: dict[str, Any] = {"events": events, "requests_per_second": RATE}
     with serving(conninfo) as (port, process, first):
         figures["first_answer_seconds"] = round(first, 3)
         told("pages at a steady rate")
         figures |= paced(port, asked, SECONDS)
         told("lists and other pages at a steady rate")
-        figures |= paced(port, lists(conninfo, asked, head), SECONDS_OF_A_LIST)
+        figures |= paced(port, lists(conninfo, asked, events), SECONDS_OF_A_LIST)
         told(f"{MANY:,} requests as fast as they go")
         figures |= many(port, process.pid, asked)
         told("pages of the giant account")

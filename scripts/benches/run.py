@@ -42,7 +42,16 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=["all", "projections", *BENCHES])
     parser.add_argument("--events", type=int)
+    parser.add_argument(
+        "--store",
+        type=Path,
+        metavar="HOME",
+        help="ask the ledger of this home (api, console), and write nothing there",
+    )
     given = parser.parse_args()
+    if given.store is not None:
+        of_store(given.name, given.store)
+        return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # let servers be stopped
     groups = {"all": list(BENCHES), "projections": list(projections.SHARED)}
     names = groups.get(given.name, [given.name])
@@ -58,6 +67,15 @@ def main() -> None:
                 print(json.dumps({"bench": name, **figures}), flush=True)
         finally:
             server.destroy()
+
+
+def of_store(name: str, home: Path) -> None:
+    """A bench that only asks, of a ledger that is there and is left as it is."""
+    asking = {"api": api.asked_of_api, "console": console.asked_of_console}
+    if name not in asking:
+        sys.exit(f"--store is for {' and '.join(asking)}: {name} writes.")
+    conninfo = EmbeddedServer(home).ensure_running()
+    print(json.dumps({"bench": name, **asking[name](conninfo)}), flush=True)
 
 
 def fresh(server: EmbeddedServer, name: str) -> str:
