@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
@@ -189,6 +190,7 @@ class _Rebuild:
         self.before: dict[UUID, SetAside] = {}
         self.stays: set[UUID] = set()
         self.resumed: set[UUID] = set()
+        self.sample: list[Future[dict[str, str]]] = []
 
     def __call__(self) -> None:
         self._clear()
@@ -211,6 +213,7 @@ class _Rebuild:
         """Make the new tables; False where an account has to be set aside first."""
         self.result.tables.clear()
         self.analyzed: set[str] = set()
+        self.sample = []
         self.result.resumed, self.resumed = [], set()
         with self.connection.transaction():
             self.number = generations.make(self.connection)
@@ -343,7 +346,7 @@ class _Rebuild:
         """Decode every event that makes rows of a table, a range a worker; index it."""
         began = time.monotonic()
         steps = (BY_NAME[name],)
-        ranges = _split(self.result.ceiling, workers or self.workers)
+        ranges = _split(self.result.ceiling, workers or 2 * self.workers)
         counts = self.crew.each(
             decode, [(after, until, steps, self.scope) for after, until in ranges]
         )
@@ -390,7 +393,10 @@ class _Rebuild:
         self._analyze_filled()
 
     def _compare(self) -> None:
-        """Compute some accounts by the server too. Raises IntegrityFailure."""
+        """Compute some accounts by the server too, while the checks begin.
+
+        Raises IntegrityFailure.
+        """
         numbers = self.crew.run(_ask, b"SELECT array_agg(account_no) FROM account", {})
         numbers = numbers or []
         least, one_of = _SAMPLE
@@ -400,8 +406,15 @@ class _Rebuild:
             (self.result.ceiling, chosen[first : first + _ACCOUNTS_AT_ONCE])
             for first in range(0, sampled, _ACCOUNTS_AT_ONCE)
         ]
-        for differences in self.crew.each(apart, parts):
-            for name, difference in differences.items():
+        self.sample = [self.crew.begin(apart, *part) for part in parts]
+        self.result.compared = sampled
+        if self.aside:
+            self._await_sample()  # before accounts are taken back
+
+    def _await_sample(self) -> None:
+        """Raise IntegrityFailure where both engines differ on one of the accounts."""
+        for part in self.sample:
+            for name, difference in part.result().items():
                 raise IntegrityFailure(
                     f"{difference}, where the table has it from the other engine. The "
                     "served tables are unchanged.",
@@ -409,7 +422,6 @@ class _Rebuild:
                     "this: it is a bug",
                     projection=name,
                 )
-        self.result.compared = sampled
 
     def _resume(self) -> None:
         """Take accounts back that were set aside before, where nothing hinders now."""
@@ -439,10 +451,11 @@ class _Rebuild:
             (check, self.crew.begin(_first_finding, checks[check.name], params))
             for check in CHECKS
         ]
+        longest_first = sorted(self.result.tables, key=self._rows_of, reverse=True)
         digests = [
-            (projection.name, self.crew.begin(table_digest, projection.name))
-            for projection in PROJECTIONS
+            (name, self.crew.begin(table_digest, name)) for name in longest_first
         ]
+        self._await_sample()
         findings = [(check, finding.result()) for check, finding in waiting]
         wrong = [(check, row) for check, row in findings if row is not None]
         for check, row in wrong:
@@ -471,11 +484,9 @@ class _Rebuild:
             except psycopg.errors.NotNullViolation:
                 self._find_unpaired()
                 raise
-        rows, took = self.directory.result()
-        self._done("user_directory", rows, time.monotonic() - took)
-        for name in filled[0]:
-            self._done(name, sum(counts[name] for counts in filled), began)
-            began = time.monotonic()
+        rows, _ = self.directory.result()
+        counted = {name: sum(counts[name] for counts in filled) for name in filled[0]}
+        self._all_done({"user_directory": rows, **counted}, began)
         self._analyze_filled()
 
     def _fill_from_journal(self) -> None:
@@ -535,11 +546,24 @@ class _Rebuild:
 
     def _done(self, name: str, rows: int, began: float) -> None:
         """Make the indexes of a table, shared among the workers, and report it."""
-        indexes = [(statement,) for statement in BY_NAME[name].indexes()]
+        self._all_done({name: rows}, began)
+
+    def _all_done(self, rows_of: dict[str, int], began: float) -> None:
+        """The same of some tables, of which the rows are counted, side by side."""
+        longest_first = sorted(rows_of, key=lambda name: rows_of[name], reverse=True)
+        indexes = [
+            (statement,)
+            for name in longest_first
+            for statement in BY_NAME[name].indexes()
+        ]
         self.crew.each(_execute, indexes)
         took = time.monotonic() - began
-        self.result.tables[name] = BuiltTable(name, rows, None, took, "ok")
-        self.report(self.result.tables[name])
+        for name, rows in rows_of.items():
+            self.result.tables[name] = BuiltTable(name, rows, None, took, "ok")
+            self.report(self.result.tables[name])
+
+    def _rows_of(self, name: str) -> int:
+        return self.result.tables[name].rows
 
     def _analyze_filled(self) -> None:
         """Give the planner statistics of the tables that were filled since."""

@@ -82,6 +82,10 @@ def first_instant(day: date, zone_name: str) -> datetime:
     it comes twice, the first instant of the next date where the date is skipped.
     """
     midnight = datetime(day.year, day.month, day.day)  # noqa: DTZ001  wall clock
+    local = midnight.replace(tzinfo=zone(zone_name))
+    offset = local.utcoffset()
+    if offset is not None and local.replace(fold=1).utcoffset() == offset:
+        return midnight.replace(tzinfo=UTC) - offset  # neither skipped nor twice
     instants = instants_of(midnight, zone_name)
     return instants[0] if instants else _end_of_gap(midnight, zone_name)
 
