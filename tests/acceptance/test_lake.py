@@ -7,7 +7,9 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import parquet
 
+from seat_ledger.application import CommandService
 from seat_ledger.cli.output.csv_headers import HEADERS
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity.service import seal_here
@@ -458,6 +461,36 @@ def test_of_two_exporters_one_is_refused_or_has_nothing_to_do(lakes: Lakes) -> N
     for (_, err), status in ended:
         assert status == 0 or (status == 11 and "is exporting" in err), err
     lakes.json("verify", lakes.place)
+
+
+def test_what_is_exported_while_others_append_and_rebuild_is_whole(
+    lakes: Lakes,
+) -> None:
+    appended: list[int] = []
+    ended = threading.Event()
+
+    def append() -> None:
+        with CommandService(lakes.conninfo) as ledger:
+            while not ended.is_set():
+                done = ledger.execute({**BUY, "account": "acme", "quantity": 3})
+                appended.append(done.events[-1].position)
+
+    with ThreadPoolExecutor(2) as pool:
+        appending = pool.submit(append)
+        rebuilding = pool.submit(lakes.program.run, "projection", "rebuild")
+        exports: list[int] = []
+        while not (rebuilding.done() and len(exports) > 1):
+            exports.append(lakes.json("export", lakes.place)["rows"][0]["events"])
+        wait_until(lambda: appended or appending.done())
+        ended.set()
+        appending.result()
+    assert rebuilding.result().returncode == 0, rebuilding.result().stderr
+    assert exports == sorted(exports)
+    rows = lakes.json("verify", lakes.place, "--segments", "--decode")["rows"]
+    assert {row["status"] for row in rows} == {"same"}
+    last = lakes.json("export", lakes.place)
+    assert last["known_at"]["position"] == max(appended)
+    assert lakes.json("verify", lakes.place, "--decode", "--served")["rows"]
 
 
 def test_a_place_that_cannot_be_used_is_named(lakes: Lakes, tmp_path: Path) -> None:
