@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import resource
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from scripts.benches.stores import ready, run_measured
+from scripts.benches.stores import BIN, ready, run_measured
 
 BASE = 1_000_000
 _POSITIONS = ("account_no", "position", "user_no", "entry", "root", "actor_no")
@@ -32,6 +37,9 @@ def bench_lake(conninfo: str, events: int) -> dict[str, Any]:
         two, _ = _timed(conninfo, "rebuild", lake, "-o", tables, "--workers", "2")
         written = sum(f.stat().st_size for f in tables.rglob("*.parquet"))
         _, served = _timed(conninfo, "verify", lake, "--served")
+        bill = folder / "bill.csv"
+        lines = _bill(lake, bill, count)
+        audit = _audited(lake, bill)
     export_cpu = exported["client_cpu_seconds"] + (exported["server_cpu_seconds"] or 0)
     return {
         "events": count,
@@ -46,7 +54,49 @@ def bench_lake(conninfo: str, events: int) -> dict[str, Any]:
         "peak_mib_a_process": two["peak_mib"],
         "bytes_of_tables_an_event": round(written / count, 1),
         "verify_served_seconds": served,
+        "audited_lines": lines,
+        "audit_cpu_us_a_line": _micros(audit.ru_utime + audit.ru_stime, lines),
+        "audit_peak_mib": audit.ru_maxrss >> 10,
     }
+
+
+def _bill(lake: Path, bill: Path, most: int) -> int:
+    """Write a vendor's bill of so many of the figures; every twentieth is wrong."""
+    command = [BIN / "seat-ledger", "billing", "counts", "--all", "--mode", "all"]
+    figures = bill.with_suffix(".figures")
+    with figures.open("w") as file:
+        subprocess.run(
+            [*command, "--lake", lake, "--format", "csv"], stdout=file, check=True
+        )
+    lines = 0
+    with figures.open() as file, bill.open("w", newline="") as written:
+        writer = csv.writer(written)
+        writer.writerow(_HEADER)
+        for lines, row in enumerate(islice(csv.DictReader(file), most), 1):
+            quantity = row["quantity"] if lines % 20 else f"{lines % 7}"
+            invoice = f"{row['account']}-{row['period']}"
+            writer.writerow((
+                row["account"], invoice, row["until"], row["period"], row["seat_type"],
+                quantity, "9", f"{Decimal(quantity) * 9:.2f}", row["mode"],
+                row["granularity"],
+            ))  # fmt: skip
+    return lines
+
+
+_HEADER = (
+    "account", "invoice", "issued_at", "period", "seat_type", "quantity", "unit_price",
+    "amount", "mode", "granularity",
+)  # fmt: skip
+
+
+def _audited(lake: Path, bill: Path) -> resource.struct_rusage:
+    """Audit a bill by the real command; what its process used."""
+    words = ["invoice", "audit", bill, "--lake", lake, "--format", "csv"]
+    process = subprocess.Popen([BIN / "seat-ledger", *words], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if os.waitstatus_to_exitcode(status) != 3:
+        raise SystemExit("The audit of a bill with wrong lines did not end with 3.")
+    return used
 
 
 def bench_lake_scale(conninfo: str, events: int) -> dict[str, Any]:
