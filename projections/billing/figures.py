@@ -90,7 +90,8 @@ def as_known(
     accounts = _by_account(selected)
     as_now, as_then = _apart(reader, accounts, known_at)
     periods = [period for number in as_then for period in accounts[number]]
-    if counter and as_then and _is_much(len(as_then), len(periods)):
+    is_much = _is_much(len(as_then), len(periods))
+    if counter and reader.has_tables and as_then and is_much:
         elsewhere = counter(reader, periods, known_at)
         if elsewhere is not None:
             as_then = []
