@@ -24,7 +24,15 @@ import psycopg
 from eventsourcing.application import Application
 from eventsourcing.domain import Aggregate, event
 
-from scripts.benches import api, billing, console, integrity, lake, projections
+from scripts.benches import (
+    api,
+    billing,
+    console,
+    decoding,
+    integrity,
+    lake,
+    projections,
+)
 from scripts.benches.converting import bench_convert
 from scripts.benches.reconciling import bench_snapshot
 from scripts.benches.sealing import bench_sealing
@@ -364,6 +372,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "convert": bench_convert,
     "snapshot": bench_snapshot,
     **projections.BENCHES,
+    **decoding.BENCHES,
     **billing.BENCHES,
     **integrity.BENCHES,
     **console.BENCHES,
@@ -374,6 +383,7 @@ EVENTS = {
     "convert": 1_000_000,
     "snapshot": 100_000,
     **projections.EVENTS,
+    **decoding.EVENTS,
     **billing.EVENTS,
     **integrity.EVENTS,
     **console.EVENTS,
