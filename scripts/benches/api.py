@@ -11,9 +11,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import statistics
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any
 from urllib.parse import urlencode
@@ -121,12 +123,17 @@ def assignment(account: str, n: int) -> dict[str, Any]:
 def recorded(
     conninfo: str, port: int, token: str, accounts: list[str]
 ) -> dict[str, Any]:
-    """Milliseconds a command, in process and by HTTP; and how many of eight clients."""
+    """Milliseconds a command, in process and by HTTP; and how many of eight clients.
+
+    In process and by HTTP in turn, so that a busy machine weighs on both alike.
+    """
     own, other, *shared = accounts
-    with CommandService(conninfo) as ledger:
-        in_process = _times(COMMANDS, lambda n: ledger.execute(assignment(own, n)))
     client = Poster(port, token)
-    by_http = _times(COMMANDS, lambda n: client.post(assignment(other, n)))
+    in_process, by_http = [], []
+    with CommandService(conninfo) as ledger:
+        for n in range(COMMANDS):
+            in_process.append(_time_of(ledger.execute, assignment(own, n)))
+            by_http.append(_time_of(client.post, assignment(other, n)))
     began = time.perf_counter()
     threads = [
         threading.Thread(target=_post_all, args=(port, token, account))
@@ -137,22 +144,20 @@ def recorded(
     for thread in threads:
         thread.join()
     rate = CLIENTS * EACH / (time.perf_counter() - began)
-    middle = COMMANDS // 2
+    inside, outside = statistics.median(in_process), statistics.median(by_http)
     return {
-        "command_in_process_ms": round(in_process[middle], 2),
-        "command_by_http_ms": round(by_http[middle], 2),
-        "times_in_process": round(by_http[middle] / in_process[middle], 2),
+        "command_in_process_ms": round(inside, 2),
+        "command_by_http_ms": round(outside, 2),
+        "times_in_process": round(outside / inside, 2),
         "commands_per_second_of_eight": round(rate, 1),
     }
 
 
-def _times(count: int, act: Any) -> list[float]:
-    took = []
-    for n in range(count):
-        began = time.perf_counter()
-        act(n)
-        took.append((time.perf_counter() - began) * 1000)
-    return sorted(took)
+def _time_of(act: Callable[[dict[str, Any]], Any], command: dict[str, Any]) -> float:
+    """Milliseconds of a command."""
+    began = time.perf_counter()
+    act(command)
+    return (time.perf_counter() - began) * 1000
 
 
 def _post_all(port: int, token: str, account: str) -> None:
