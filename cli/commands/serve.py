@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -194,6 +195,8 @@ def _run(
     address, port = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
     print_message(f"Serving on http://{shown}:{port}/ (Ctrl-C stops it).")
+    gc.collect()
+    gc.freeze()  # what lives as long as the server is not looked through again
     server.run(sockets=[listening])  # which takes the signals, and gives them back
     served.close()
 
