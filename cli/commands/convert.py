@@ -15,6 +15,7 @@ from seat_ledger.cli.options import completing
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import escape_unseen, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
+from seat_ledger.importing.undisturbed import undisturbed
 from seat_ledger.sources.conversion import Conversion
 from seat_ledger.sources.reading import SourceReader
 
@@ -76,7 +77,7 @@ def convert(
         )
         conversion = Conversion(reader, harmless(file.name), account=account)
         try:
-            with heartbeat("Converting"):
+            with heartbeat("Converting"), undisturbed():
                 for piece in _pieces(conversion.lines()):
                     text = piece.decode()
                     if sys.stdout.isatty():

@@ -162,11 +162,12 @@ def template(text: str, missing: Callable[[], str | None] = _nothing) -> TextOf:
         values = []
         for path, get in fields:
             value = get(row)
-            if value.__class__ is not str:
-                value = as_text(value, path)
-            value = value.strip()
-            if not value:
-                return missing()
+            if value.__class__ is not int:
+                if value.__class__ is not str:
+                    value = as_text(value, path)
+                value = value.strip()
+                if not value:
+                    return missing()
             values.append(value)
         return form % tuple(values)
 
@@ -178,9 +179,12 @@ def _with_one_field(
 ) -> TextOf:
     def text_of(row: Fields) -> str | None:
         value = get(row)
-        if value.__class__ is not str:
-            value = as_text(value, path)
-        value = value.strip()
-        return f"{before}{value}{after}" if value else missing()
+        if value.__class__ is not int:
+            if value.__class__ is not str:
+                value = as_text(value, path)
+            value = value.strip()
+            if not value:
+                return missing()
+        return f"{before}{value}{after}"
 
     return text_of

@@ -17,28 +17,25 @@ class Repeats:
 
     def __init__(self) -> None:
         self._ids = [array("q") for _ in range(_BUCKETS)]
-        self._contents = [array("I") for _ in range(_BUCKETS)]
-        self._numbers = [array("I") for _ in range(_BUCKETS)]
+        self._lines = [array("Q") for _ in range(_BUCKETS)]  # content and number
 
     def note(self, id_: str, content: bytes, number: int) -> None:
         """Take a line: its id, all that it says, and its number."""
         digest = hash(id_)
         bucket = digest & (_BUCKETS - 1)
         self._ids[bucket].append(digest)
-        self._contents[bucket].append(crc32(content))
-        self._numbers[bucket].append(number)
+        self._lines[bucket].append(crc32(content) << 32 | number)
 
     def again(self) -> tuple[set[int], tuple[int, int] | None]:
         """The lines that repeat an earlier one; two that only have one id."""
         repeated: set[int] = set()
         conflict: tuple[int, int] | None = None
-        for ids, contents, numbers in zip(
-            self._ids, self._contents, self._numbers, strict=True
-        ):
+        for ids, lines in zip(self._ids, self._lines, strict=True):
             if len(set(ids)) == len(ids):
                 continue
             first: dict[int, tuple[int, int]] = {}
-            for id_, content, number in zip(ids, contents, numbers, strict=True):
+            for id_, line in zip(ids, lines, strict=True):
+                content, number = divmod(line, 1 << 32)
                 earlier = first.setdefault(id_, (content, number))
                 if earlier[1] == number:
                     continue

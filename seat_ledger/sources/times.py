@@ -21,6 +21,7 @@ ACCOUNT_ZONE = "account"
 """A time is left local: the ledger reads it in the account's zone (R11)."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  in UTC, as all of it
 _UNITS = {"epoch s": 1_000_000, "epoch ms": 1_000, "epoch us": 1}
 RFC3339 = "rfc3339"
 _WRITTEN = re.compile(
@@ -111,10 +112,10 @@ def _epoch(factor: int, form: str) -> ParseTime:
         else:
             value *= factor
         try:
-            text = (_EPOCH + timedelta(0, 0, value)).isoformat()
+            text = (_NAIVE_EPOCH + timedelta(0, 0, value)).isoformat()
         except OverflowError as error:
             raise _not_as(value, form) from error
-        return SourceTime(value, text[:-6] + "Z")
+        return SourceTime(value, f"{text}Z")
 
     return parse
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -117,35 +117,49 @@ def _first_of(choices: list[TextOf]) -> TextOf:
     return read
 
 
-_REMEMBERED = 32_768
-"""Texts that are checked once where a log has them often."""
+_REMEMBERED = 65_536
+"""Texts that are checked once where a log has them often: a set of them is half of what
+`lru_cache` takes, and a text that is checked again costs more than one forgotten.
+"""
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def checked_key(text: str) -> str:
+def _once(check: Callable[[str], object]) -> Callable[[str], str]:
+    """Gives the text back that passes a check; what passed is not checked again."""
+    passed: set[str] = set()
+
+    @wraps(check)
+    def checked(text: str) -> str:
+        if text in passed:
+            return text
+        check(text)
+        if len(passed) >= _REMEMBERED:
+            passed.clear()
+        passed.add(text)
+        return text
+
+    return checked
+
+
+@_once
+def checked_key(text: str) -> None:
     """A user's or an account's key. Raises UnreadableRow."""
-    return _checked(check_key, text, "a key of 1 to 100 characters without white space")
+    _check(check_key, text, "a key of 1 to 100 characters without white space")
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def checked_email(text: str) -> str:
+@_once
+def checked_email(text: str) -> None:
     """An e-mail address. Raises UnreadableRow."""
-
-    def check(address: str) -> str:
-        check_email(address)
-        return address
-
-    return _checked(check, text, "an address such as ann@acme.example")
+    _check(check_email, text, "an address such as ann@acme.example")
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def checked_text(text: str) -> str:
+@_once
+def checked_text(text: str) -> None:
     """A text as an event can store it. Raises UnreadableRow."""
-    return _checked(check_text, text, "a text of at most 2,000 characters")
+    _check(check_text, text, "a text of at most 2,000 characters")
 
 
-@lru_cache(maxsize=4096)
-def checked_seat_type(text: str) -> str:
+@_once
+def checked_seat_type(text: str) -> None:
     """A seat type by its form (R81); the catalogue is the ledger's.
 
     Raises UnreadableRow.
@@ -155,7 +169,6 @@ def checked_seat_type(text: str) -> str:
             f"{shown(text)} is not a seat type.",
             "expected: hub/tier, each of a-z 0-9 - _",
         )
-    return text
 
 
 def whole_number(text: str, what: str) -> int:
@@ -179,8 +192,8 @@ def yes_or_no(text: str, what: str) -> bool:
     return value
 
 
-def _checked(check: Callable[[str], str], text: str, expected: str) -> str:
+def _check(check: Callable[[str], object], text: str, expected: str) -> None:
     try:
-        return check(text)
+        check(text)
     except LedgerError as error:
         raise UnreadableRow(error.message, f"expected: {expected}") from error
