@@ -100,7 +100,7 @@ _BESIDE = {
     "lake verify": "manifest ledger",
     "projection rebuild": (
         "events seconds events_per_second ceiling digest generation switched "
-        "handed_over phases resumed error"
+        "handed_over phases resumed error engine accounts_compared"
     ),
     "projection status": "rebuilding",
     "projection verify": "full accounts complete of_accounts",
@@ -196,7 +196,7 @@ def _describe_data(row: Schema) -> None:
 
 
 _OF_ENVELOPE = {"v", "effective_at", "actor", "reason", "nonce", "sealed"}
-_SHOWN_AS = {"user_key": "user", "request_version": "request"}
+_SHOWN_AS = {"user_key": ("user",), "request": ("request", "request_version")}
 
 
 @cache
@@ -209,9 +209,10 @@ def _data() -> Schema:
             if name in _OF_ENVELOPE:
                 continue
             written = {k: v for k, v in schema.items() if k not in {"default", "title"}}
-            of_name = kinds.setdefault(_SHOWN_AS.get(name, name), [])
-            if written not in of_name:
-                of_name.append(written)
+            for shown in _SHOWN_AS.get(name, (name,)):
+                of_name = kinds.setdefault(shown, [])
+                if written not in of_name:
+                    of_name.append(written)
     properties = {
         name: of_name[0] if len(of_name) == 1 else {"anyOf": of_name}
         for name, of_name in sorted(kinds.items())

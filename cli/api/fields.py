@@ -36,7 +36,8 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
     (
         TEXT,
         "account actor cause change check checkpoint code created_by credited_by "
-        "currency digest email erased error event export file folder found generation "
+        "currency digest email engine erased error event export file folder found "
+        "generation "
         "granted_by granularity group home hub id invoice kind last_error last_user "
         "ledger login manifest message mode name next_user note op origin outcome "
         "owed_by price_for price_source problem projection reason report role "
@@ -123,10 +124,18 @@ _OTHERWISE: dict[tuple[str, str], Schema] = {
     ("projection rebuild", "seconds"): NUMBER,
     ("projection rebuild beside", "error"): OBJECT,
     ("projection rebuild beside", "seconds"): NUMBER,
+    ("projection rebuild beside", "accounts_compared"): WHOLE,
+    ("projection rebuild beside", "generation"): WHOLE,
+    ("projection run", "checkpoint"): WHOLE,
     ("projection status", "checkpoint"): WHOLE,
     ("projection status", "generation"): WHOLE,
     ("projection status", "version"): TEXT,
     ("seat who", "purchased"): FLAG,
+    ("source compare", "age_seconds"): NUMBER,
+    ("source compare", "changes"): {
+        "type": "object",
+        "additionalProperties": {"type": "integer"},
+    },
     ("token create", "accounts"): TEXTS,
     ("token list", "accounts"): TEXTS,
 }
@@ -207,13 +216,17 @@ _INSIDE = {
     "windows": "seat user email name change effective_after effective_at",
 }
 """The keys of a list of nested values, wherever it stands."""
-_NOT_ALWAYS = {
-    *(
-        ("invoice reproduce", name)
-        for name in ("voids", "quantity_least", "quantity_most")
+_ONLY_WHERE_SO = {
+    "db status": "running home initialised pid server schema program",
+    "integrity check-proof": (
+        "position stream version topic recorded_at state earlier_events"
     ),
-    *(("invoice show", name) for name in ("voids", "quantity_least", "quantity_most")),
-    ("seat who", "windows"),
+    "invoice reproduce": "voids quantity_least quantity_most",
+    "invoice show": "voids quantity_least quantity_most",
+    "seat who": "windows",
+}
+_NOT_ALWAYS = {
+    (words, name) for words, names in _ONLY_WHERE_SO.items() for name in names.split()
 }
 """Keys that a row has only where they say something."""
 

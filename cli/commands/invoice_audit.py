@@ -272,6 +272,7 @@ def _answer(  # noqa: PLR0913  what a file was read into
         extra["explained"] = [
             {**finding.fields(), "sentence": sentence_of(finding)}
             for finding in findings
+            if finding.is_explained
         ]
         notes = [*_in_words(findings, summary), *notes]
     if summary.renewal_due:
@@ -294,10 +295,12 @@ def _in_words(findings: list[AuditFinding], summary: Summary) -> Iterator[str]:
     """The findings by cause, a paragraph each."""
     for group in grouped(findings):
         yield f"{group.title}: {group.owed}."
-        yield from (f"- {text}" for _, text in group.findings)
+        yield from (f"- {text}" for text in group.explained)
+        if group.not_explained:
+            yield group.not_explained
     if summary.findings > len(findings):
         more = summary.findings - len(findings)
-        yield f"{more:,} more are not explained here; --format csv has every row."
+        yield f"{more:,} more are not summed here; --format csv has every row."
 
 
 def _next(spool: Spool) -> str:

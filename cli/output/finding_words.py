@@ -27,7 +27,7 @@ _MOST_NAMED = 6
 def findings_of(
     reader: ConnectedReader, spool: Spool, known_at: Knowledge
 ) -> list[AuditFinding]:
-    """The findings of an audit, each with what explains it."""
+    """The findings of an audit; those of most money with what explains them."""
     from seat_ledger.projections import journal  # noqa: PLC0415
     from seat_ledger.projections.billing.audit.findings import explained  # noqa: PLC0415
 
@@ -35,6 +35,7 @@ def findings_of(
     named = {
         position
         for finding in findings
+        if finding.is_explained
         for position in finding.later_positions[:_MOST_NAMED]
     }
     entries = journal.entries(reader, named, known_at)
@@ -88,6 +89,12 @@ class FindingGroup(NamedTuple):
     title: str
     owed: str
     findings: list[tuple[AuditFinding, str]]
+    not_explained: str = ""
+
+    @property
+    def explained(self) -> list[str]:
+        """The sentences of those that are explained by their seats."""
+        return [text for finding, text in self.findings if finding.is_explained]
 
 
 def grouped(
@@ -102,8 +109,18 @@ def grouped(
         if mine:
             texts = [(finding, sentence_of(finding, words)) for finding in mine]
             title = words(f"cause_title_{cause}")
-            groups.append(FindingGroup(title, owed_in_words(mine, words), texts))
+            owed = owed_in_words(mine, words)
+            groups.append(FindingGroup(title, owed, texts, _less(mine, words)))
     return groups
+
+
+def _less(findings: Sequence[AuditFinding], words: Words) -> str:
+    """How many findings are not explained by their seats, and what they come to."""
+    less = [finding for finding in findings if not finding.is_explained]
+    if not less:
+        return ""
+    owed = owed_in_words(less, words)
+    return words.counted("findings_of_less", len(less), owed=owed)
 
 
 def owed_in_words(findings: Iterable[AuditFinding], words: Words | None = None) -> str:

@@ -157,7 +157,8 @@ def _markdown(facts: dict[str, Any]) -> str:
     lines += [facts["owed"], "", f"**{facts['request']}**", ""]
     for group in facts["groups"]:
         lines += [f"## {group.title}", "", f"{group.owed[0].upper()}{group.owed[1:]}."]
-        lines += ["", *(f"- {_plain(text)}" for _, text in group.findings), ""]
+        lines += ["", *(f"- {_plain(text)}" for text in group.explained), ""]
+        lines += [group.not_explained, ""] if group.not_explained else []
     if facts["more"]:
         lines += [facts["more"], ""]
     lines += [f"## {facts['lines']}", "", f"| {' | '.join(facts['titles'])} |"]

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
 from tests.audits import START, Book, june, operation
@@ -102,6 +103,35 @@ def test_r04_what_was_recorded_later_has_the_accounts_local_dates(book: Book) ->
     line = f"j,INV-2,{issued},2025-05-01,{PRO},1,30.00,30.00"
     text = audited(book, "--findings", lines=(line,)).stdout
     assert ", as of 2025-05-20: " in text, text
+
+
+def test_of_many_findings_each_is_in_the_sums_and_in_what_is_written(
+    book: Book,
+) -> None:
+    """1,002 findings: those of most money in words, all in letter and workbook."""
+    many = [
+        f"gone{n},INV-2,2025-07-01T00:00:00Z,2025-06-01,{PRO},1,{n}.25,{n}.25"
+        for n in range(1, 1001)
+    ]
+    late = f"e,INV-1,2025-07-01T00:00:00Z,2025-07-01,{PRO},2,9000.00,18000.00"
+    whole = OVER.replace("30.00,60.00", "30000.00,60000.00")
+    owed = 1000 * 1001 / 2 + 1000 * 0.25 + 30000 + 9000
+    letter, report = book.folder / "letter.md", book.folder / "report.xlsx"
+    words = ("--findings", "--letter", str(letter), "--report", str(report))
+    done = audited(book, *words, lines=(*many, whole, late))
+    assert done.returncode == 3, done.stderr
+    for text in (done.stdout, letter.read_text()):
+        assert text.count(", period from 2025-0") == 200
+        assert "802 more, of less money each, are among the lines" in text
+        assert f"{PRO}#1 counts for the whole period." in text
+    asked = f"Please credit {owed:.2f}"
+    assert asked in letter.read_text().replace(",", "")
+    assert letter.read_text().count("| INV-") == 1002
+    sheet = openpyxl.load_workbook(report)["Findings"]
+    amounts = [row[7] for row in sheet.iter_rows(values_only=True)]
+    listed = [amount for amount in amounts if isinstance(amount, int | float)]
+    assert len(listed) == 1002
+    assert sum(listed) == owed
 
 
 @pytest.mark.parametrize("ending", ["md", "html"])

@@ -64,3 +64,14 @@ def a_life(program: Program) -> Iterator[Words]:
     yield "account", "close", *late, "--effective-at", "2025-08-01", "--end-holdings"
     entry = program.json("event", "list", *acme)["rows"][-2]["position"]
     yield "event", "reverse", entry, *acme, *why
+    yield "seat", "cancel-unassignment", "rob", PRO, *acme
+    yield "user", "set-permissions", "cas", *acme, "--super-admin"
+    yield "user", "grant", "cas", "sales", *acme
+    yield "user", "revoke", "cas", "sales", *acme
+    yield "seat", "move", "rob", "cas", PRO, *acme
+    yield "catalogue", "add", "sales/lite"
+    yield "seat", "upgrade", "cas", "sales/lite", *acme, "--buy-if-needed"
+    yield "seat", "cancel-reduction", PRO, *acme
+    yield "user", "revoke", "rob", "sales", *acme
+    yield "user", "remove", "rob", *acme
+    yield "catalogue", "withdraw", "copilot/business"

@@ -149,5 +149,5 @@ def _bill(program: Program, keys: list[str]) -> str:
 
 def name_of(words: Words) -> str:
     """The command of a question."""
-    alone = words[0] in {"export", "report", "doctor"}
+    alone = words[0] in {"export", "report", "doctor", "batch", "import", "snapshot"}
     return words[0] if alone else " ".join(words[:2])

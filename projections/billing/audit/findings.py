@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
+from heapq import nlargest
+from itertools import islice
 from typing import NamedTuple
 
 from seat_ledger.domain.calendar import (
@@ -43,7 +45,9 @@ from seat_ledger.projections.reader import (
 _NEARBY = timedelta(days=62)
 _OPEN = ("ledger_quantity_least", "ledger_quantity_most", "within_windows")
 MOST_EXPLAINED = 200
-"""As many findings as are explained in words; the rows of the answer have all."""
+"""As many findings have their seats beside them: those of most money."""
+MOST_LISTED = 50_000
+"""As many findings are listed in words and summed; the rows of the answer have all."""
 
 
 class SeatFact(NamedTuple):
@@ -71,7 +75,8 @@ class AuditFinding(NamedTuple):
     `why_unknown` says that the ledger has no such account, period or type, or that the
     period there (`period`) has other bounds than the line; `later` are
     the entries recorded after the invoice, where they are looked up. `zones` are those
-    of the account, UTC's of one that the ledger has not.
+    of the account, UTC's of one that the ledger has not. One of less money than
+    :data:`MOST_EXPLAINED` others is not explained by its seats.
     """
 
     row: Row
@@ -80,6 +85,7 @@ class AuditFinding(NamedTuple):
     why_unknown: str = ""
     later: Sequence[Row] = ()
     zones: ZoneHistory = ZoneHistory("UTC")
+    is_explained: bool = True
 
     @property
     def later_positions(self) -> list[int]:
@@ -123,10 +129,20 @@ def explained(
 ) -> Iterator[AuditFinding]:
     """The findings of an audit, each with what explains it."""
     accounts: dict[str, AccountFacts] = {}
-    for n, row in enumerate(spool.answers(findings=True)):
-        if n == MOST_EXPLAINED:
-            return
-        yield _explain(reader, known_at, row, accounts)
+    most_money = _of_most_money(spool)
+    for n, row in enumerate(islice(spool.answers(findings=True), MOST_LISTED)):
+        is_explained = n in most_money
+        finding = _explain(reader, known_at, row, accounts, with_seats=is_explained)
+        yield finding._replace(is_explained=is_explained)
+
+
+def _of_most_money(spool: Spool) -> set[int]:
+    """Which findings differ by most money, by their places; earlier ones first."""
+    rows = islice(spool.answers(findings=True), MOST_LISTED)
+    amounts = (
+        (abs(Fraction(row["difference"] or 0)), -n) for n, row in enumerate(rows)
+    )
+    return {-place for _, place in nlargest(MOST_EXPLAINED, amounts)}
 
 
 def _explain(
@@ -134,6 +150,8 @@ def _explain(
     known_at: Knowledge,
     row: Row,
     accounts: dict[str, AccountFacts],
+    *,
+    with_seats: bool,
 ) -> AuditFinding:
     key = row["account"]
     try:
@@ -152,7 +170,7 @@ def _explain(
     if row["seat_type"] not in reader.types.numbers:
         return AuditFinding(row, period, (), "seat type", zones=account.zones)
     question = AccountQuestion(reader, account, known_at)
-    seats = _seats(question, period, row)
+    seats = _seats(question, period, row) if with_seats else ()
     return AuditFinding(row, period, seats, zones=account.zones)
 
 
