@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from http import HTTPStatus
 from threading import Event
 from typing import Any
 from urllib.parse import unquote
@@ -155,7 +156,9 @@ class HastyProtocol(H11Protocol):
             return
         answer = self.unreadable()
         headers = [*answer.raw_headers, (b"connection", b"close")]
-        head = h11.Response(status_code=answer.status_code, headers=headers)
+        status = HTTPStatus(answer.status_code)
+        reason = status.phrase.encode("ascii")
+        head = h11.Response(status_code=status, headers=headers, reason=reason)
         for part in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(part) or b"")
         self.transport.close()

@@ -291,7 +291,7 @@ def test_what_is_no_http_request_is_a_problem_too(writing: Client, sent: bytes) 
         while part := connection.recv(65536):
             answer += part
     head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 400 ")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert b"content-type: application/problem+json" in head.lower()
     assert b"x-content-type-options: nosniff" in head.lower()
     assert json.loads(body)["code"] == "request_unreadable"
