@@ -75,10 +75,7 @@ def as_period(row: PeriodRow) -> BillingPeriod:
     )
     if row.day_starts == _dates(period)[1]:
         return period
-    starts = [
-        datetime.fromisoformat(text.strip('"'))
-        for text in row.day_starts[1:-1].split(",")
-    ]
+    starts = [datetime.fromisoformat(text) for text in row.day_starts[1:-1].split(",")]
     runs = tuple(
         DateRun(row.label + timedelta(days=n), start, 1)
         for n, start in enumerate(starts)
@@ -164,8 +161,8 @@ class _ZoneDates:
 
 
 def _element(start: datetime) -> str:
-    """An instant as an array in text has it."""
-    return f'"{start.isoformat(" ")}"'
+    """An instant as an array in text has it: without quotes, which cost to escape."""
+    return start.isoformat()
 
 
 _zones: dict[str, _ZoneDates] = {}
