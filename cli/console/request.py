@@ -27,6 +27,8 @@ from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.lazy import lazy
 from seat_ledger.projections import search
 from seat_ledger.projections.attention import Attention, attention
+from seat_ledger.projections.billing import invoices
+from seat_ledger.projections.billing.price_book import recorded
 from seat_ledger.projections.reader import AccountFacts, Knowledge, no_such_account
 from seat_ledger.projections.reader.pool import PooledReader
 from seat_ledger.projections.reader.redaction import RedactedReader
@@ -121,6 +123,19 @@ class PageRequest(Question):
         if self.watch is not None:
             return self.watch(self)
         return attention(self.reader, self.knowledge, self.as_of, self.account_nos)
+
+    @lazy
+    def currencies(self) -> list[str]:
+        """The currencies that the account's prices can be had in, where several are.
+
+        That of the last invoice is the first.
+        """
+        choice = recorded(self.reader, self.knowledge, [self.account.no]).choice
+        if not choice:
+            return []
+        issued = invoices.issued(self.reader, self.account, self.knowledge.position)
+        last = issued[-1].currency.code if issued else None
+        return sorted(choice, key=lambda code: code != last)
 
     def is_about_all(self) -> None:
         """The same of the accounts that the visitor may see."""

@@ -338,6 +338,7 @@ def _of_contract(before: Side, after: Side) -> list[tuple[int, str]]:
     rows = after.question.ask(
         "billing",
         "contract_between",
+        account_nos=[after.question.account.no],
         since=before.question.known_at.position,
         until_position=after.question.known_at.position,
         topics=sorted(_OF_BEING | _OF_BOUNDS | _OF_RULE),

@@ -102,6 +102,7 @@ def reversals(question: AccountQuestion, since: Knowledge) -> list[Reversal]:
     rows = question.ask(
         "billing",
         "reversals_between",
+        account_nos=[question.account.no],
         since=since.position,
         until_position=question.known_at.position,
     )

@@ -14,3 +14,25 @@ SELECT account.account_key, entry.account_no, entry.position, entry.recorded_at,
    AND void.position <= %(until_position)s::bigint
  WHERE entry.topic = 'InvoiceIssued'
    AND entry.position <= %(until_position)s::bigint;
+
+-- entries_between --
+-- What was recorded of some accounts after one position, up to another: where that is a
+-- short way it is read by position, else by account. How long it is, a plan that is made
+-- for every way does not know, and it would read both indexes.
+SELECT account_no, position, topic, effective_at, number, root
+  FROM (SELECT account_no, position, topic, effective_at, number, root
+          FROM journal
+         WHERE position > %(since)s::bigint
+           AND position <= %(until_position)s::bigint
+           AND %(until_position)s::bigint - %(since)s::bigint <= 10000
+        OFFSET 0) AS late
+ WHERE account_no = ANY (%(account_nos)s::bigint[])
+ UNION ALL
+SELECT account_no, position, topic, effective_at, number, root
+  FROM (SELECT account_no, position, topic, effective_at, number, root
+          FROM journal
+         WHERE account_no = ANY (%(account_nos)s::bigint[])
+           AND %(until_position)s::bigint - %(since)s::bigint > 10000
+        OFFSET 0) AS every
+ WHERE position > %(since)s::bigint
+   AND position <= %(until_position)s::bigint;

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from fractions import Fraction
 from itertools import pairwise
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod
@@ -61,6 +62,21 @@ class PriceBook(NamedTuple):
         """Whether anything is in it."""
         return bool(self.own or self.for_all.prices)
 
+    @property
+    def choice(self) -> list[str]:
+        """The currencies to choose from, as they were first recorded.
+
+        Nothing where no seat type has prices in several: then each price speaks for
+        itself.
+        """
+        lists = [prices.prices for prices in (*self.own.values(), self.for_all)]
+        if not any(_has_several(prices) for prices in lists):
+            return []
+        every = sorted(
+            (price for prices in lists for price in prices), key=attrgetter("entry")
+        )
+        return list(dict.fromkeys(price.currency for price in every))
+
     def find(
         self,
         account: tuple[int, str],
@@ -100,6 +116,12 @@ class PriceBook(NamedTuple):
         source: PriceSource = "account" if is_own else "all"
         since = price.first_date or price.effective_at
         return UnitPrice(value, currency, source, price.entry, since)
+
+
+def _has_several(prices: Iterable[ListPrice]) -> bool:
+    """Whether a seat type has prices in several currencies."""
+    pairs = {(price.seat_type, price.currency) for price in prices}
+    return len(pairs) > len({seat_type for seat_type, _ in pairs})
 
 
 def recorded(

@@ -18,11 +18,8 @@ SELECT account.account_key, period.period_no, period.label, period.starts, perio
 -- reversals_between --
 -- An account's reversals that were recorded after one position, up to another.
 SELECT position, root
-  FROM journal
- WHERE account_no = %(account_no)s::bigint
-   AND topic = 'EntryReversed'
-   AND position > %(since)s::bigint
-   AND position <= %(until_position)s::bigint
+  FROM ({entries_between}) AS entry
+ WHERE topic = 'EntryReversed'
  ORDER BY position;
 
 -- issued --
@@ -47,25 +44,19 @@ SELECT position, root
 -- The earliest instant that was said something of, of some accounts' seats, between two
 -- states of knowledge.
 SELECT account_no, min(effective_at) AS since
-  FROM journal
- WHERE account_no = ANY (%(account_nos)s::bigint[])
-   AND position > %(since)s::bigint
-   AND position <= %(until_position)s::bigint
-   AND (number IS NOT NULL OR topic = 'EntryReversed')
+  FROM ({entries_between}) AS entry
+ WHERE number IS NOT NULL OR topic = 'EntryReversed'
  GROUP BY account_no;
 
 -- contract_between --
 -- What was said of an account's contract after one position, up to another, with the
 -- reversals of it; `topic` is that of what is reversed.
 SELECT entry.position, coalesce(root.topic, entry.topic)::text AS topic
-  FROM journal AS entry
+  FROM ({entries_between}) AS entry
   LEFT JOIN journal AS root
     ON entry.topic = 'EntryReversed'
    AND root.position = entry.root
- WHERE entry.account_no = %(account_no)s::bigint
-   AND entry.position > %(since)s::bigint
-   AND entry.position <= %(until_position)s::bigint
-   AND coalesce(root.topic, entry.topic) = ANY (%(topics)s::topic_name[])
+ WHERE coalesce(root.topic, entry.topic) = ANY (%(topics)s::topic_name[])
  ORDER BY entry.position;
 
 -- with_windows --

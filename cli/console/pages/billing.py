@@ -63,6 +63,7 @@ def period(request: PageRequest) -> Page:
             "by_type": by_type,
             "own": own,
             "typed": typed(request),
+            "currency": how.currency.code,
             "invoice": invoice,
             "is_priced": any(row["unit_price"] for row in result.rows),
             "prices": _prices(request, by_type),

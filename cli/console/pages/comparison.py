@@ -24,7 +24,8 @@ def compared(request: PageRequest) -> Page:
     title = request.words("compare_of", account=facts.key)
     earlier = request.knowledge_of(before) if before else request.knowledge
     states = sorted((earlier, request.knowledge), key=lambda state: state.position)
-    query = CountsQuery(how=typed_prices(request))
+    how = typed_prices(request)
+    query = CountsQuery(how=how)
     between = states[0], states[1]
     rows = compare.compare(request.reader, facts.key, between, request.now, query)
     newest = rows[::-1]
@@ -35,6 +36,7 @@ def compared(request: PageRequest) -> Page:
             "rows": newest[skip : skip + PAGE],
             "before": before,
             "typed": typed(request),
+            "currency": how.currency.code,
             "states": states,
             "invoices": [
                 (invoice.invoice, invoice.cut_off) for invoice in issued[:-_MOST:-1]

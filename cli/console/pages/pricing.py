@@ -24,7 +24,20 @@ def typed(request: PageRequest) -> dict[str, str]:
 
 
 def typed_prices(request: PageRequest) -> Priced:
-    """The prices of the field; those of the book apply beside them (InvalidInput)."""
+    """The prices of the field; those of the book apply beside them (InvalidInput).
+
+    Of several currencies that the book has, the first where none is named.
+    """
+    return _in_one_currency(request, _typed_prices(request))
+
+
+def _in_one_currency(request: PageRequest, how: Priced) -> Priced:
+    if how.currency.code or not request.currencies:
+        return how
+    return replace(how, currency=Currency.named(request.currencies[0]))
+
+
+def _typed_prices(request: PageRequest) -> Priced:
     texts = request.params.get("unit_price", "").replace(",", " ").split()
     try:
         prices = prices_of(texts)
@@ -46,8 +59,12 @@ def priced_by(invoice: Issued | None, rules: Sequence[Rule] | None) -> Priced:
 def priced(
     request: PageRequest, invoice: Issued | None, rules: Sequence[Rule] | None
 ) -> Priced:
-    """The same, but for the types that the field has a price of."""
-    how, own = priced_by(invoice, rules), typed_prices(request)
+    """The same, but for the types that the field has a price of.
+
+    In another currency than that of the invoice its prices say nothing.
+    """
+    how, own = priced_by(invoice, rules), _typed_prices(request)
+    if own.currency.code not in {None, how.currency.code}:
+        how = replace(how, prices={}, currency=own.currency)
     prices = own.prices if own.single is not None else {**how.prices, **own.prices}
-    currency = how.currency if own.currency.code is None else own.currency
-    return replace(how, prices=prices, single=own.single, currency=currency)
+    return _in_one_currency(request, replace(how, prices=prices, single=own.single))

@@ -123,7 +123,8 @@ def idle_page(request: PageRequest) -> Page:
         return Page("unknown", facts.key, request.answer([]), dict, identity)
     identity |= typed(request)
     order = sorting.Sorting(request, "idle", identity, IDLE_COLUMNS)
-    rows = order.applied(idle.idle_at(request.about, typed_prices(request)))
+    how = typed_prices(request)
+    rows = order.applied(idle.idle_at(request.about, how))
     skip = request.start(len(rows))
 
     def fill() -> dict[str, Any]:
@@ -132,6 +133,7 @@ def idle_page(request: PageRequest) -> Page:
         return {
             "rows": rows[skip : skip + PAGE],
             "order": order,
+            "currency": how.currency.code,
             "cost": amounts(request, rows),
             "cost_ahead": amounts(request, rows, "amount_until_renewal"),
             "renewal": ahead[0]["renewal"] if ahead else None,

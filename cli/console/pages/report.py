@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from seat_ledger.cli.console.pages.billing import invoice_of
-from seat_ledger.cli.console.pages.pricing import priced, priced_by
+from seat_ledger.cli.console.pages.pricing import priced, priced_by, typed_prices
 from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.options.languages import language_option
 from seat_ledger.cli.output.files import need
@@ -45,7 +45,8 @@ def _scope(request: PageRequest) -> tuple[AccountQuestion, billing.CountsQuery]:
     if "invoice" in request.params:
         return _invoiced(request)
     if "period" not in request.params:
-        return request.about_now, billing.CountsQuery(term=True)
+        how = typed_prices(request)
+        return request.about_now, billing.CountsQuery(term=True, how=how)
     named = billing.labelled(request.account, request["period"])
     label = named.label.isoformat()
     how = priced(request, invoice_of(request, label), None)
