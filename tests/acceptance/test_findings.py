@@ -122,7 +122,7 @@ def test_of_many_findings_each_is_in_the_sums_and_in_what_is_written(
     assert done.returncode == 3, done.stderr
     for text in (done.stdout, letter.read_text()):
         assert text.count(", period from 2025-0") == 200
-        assert "802 more, of less money each, are among the lines" in text
+        assert "802 more, each of a smaller amount, are among the lines" in text
         assert f"{PRO}#1 counts for the whole period." in text
     asked = f"Please credit {owed:.2f}"
     assert asked in letter.read_text().replace(",", "")
