@@ -3,8 +3,10 @@
 No id, figure or instant is ever cut or broken over two lines. Where the columns do not
 fit as they are, those without any content go first; then those that have the same in
 every row, which a note says once; then titles and texts are wrapped at words. Where
-that is not enough, one row is shown as a record, a field a line, and of a list some
-columns are left out, which a note says too.
+that is not enough, what of one row does not fit stands in a note, or it is shown as a
+record, a field a line, where that is most of it; and of a list some columns are left
+out, which a note says too. Very long words of texts, such as addresses, are broken
+before a list becomes records.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ WIDE, TIGHT = 3, 2
 """Between two columns, in characters: as a rule, and where room is short."""
 TEXT_WIDTH = 12
 """To how many characters a column of texts may shrink."""
+FOLDED_WIDTH = 20
+"""To how many a word of a text may be broken, such as an address beside a name."""
 _FEWEST = 3
 """So many columns tell rows apart without the first, where that is always the same."""
 _WHOLE = re.compile(r"[\d\s.,+-]+(?:[:\d]+)*|\d{4}-\d\d-\d\d.*|present", re.ASCII)
@@ -50,12 +54,16 @@ class View(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column as it is drawn: its title and its cells, in words; sums below them."""
+    """A column as it is drawn: its title and its cells, in words; sums below them.
+
+    One that `folds` breaks words that are longer than :data:`FOLDED_WIDTH` too.
+    """
 
     title: str
     cells: list[str]
     is_numeric: bool
     sums: Sequence[str] = ()
+    folds: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -81,8 +89,8 @@ class Column(NamedTuple):
 
     @property
     def width(self) -> int:
-        """Of its widest cell or title."""
-        return max(map(len, [*self.title.split("\n"), *self.cells, *self.sums]))
+        """Of its widest cell or title; some letters are two characters wide."""
+        return max(map(_length, [*self.title.split("\n"), *self.cells, *self.sums]))
 
     def narrowed(self) -> Column:
         """The same with a title on as many lines as it has words."""
@@ -94,9 +102,12 @@ class Column(NamedTuple):
         cells = self.cells
         if self.can_wrap:
             cells = [word for cell in self.cells for word in cell.split()]
+        if self.folds and self.can_wrap:
+            cells = [word[:FOLDED_WIDTH] for word in cells]
         if self.is_text:
             cells = [*cells, " " * TEXT_WIDTH]
-        return max(map(len, [*self.title.split("\n"), *cells, *self.sums]), default=0)
+        parts = [*self.title.split("\n"), *cells, *self.sums]
+        return max(map(_length, parts), default=0)
 
 
 class Layout(NamedTuple):
@@ -146,29 +157,51 @@ def fit(columns: Sequence[Column], width: int) -> Layout:
     if len(varying) < _FEWEST:
         varying = [telling[0], *(each for each in varying if each is not telling[0])]
     constant = [column for column in telling if column not in varying]
-    notes = _in_every_row(constant)
+    notes = _in_note("In every row", constant)
     if _sum([column.width for column in varying], WIDE) <= width:
         return Layout(varying, notes=notes)
     narrow = [column.narrowed() for column in varying]
     if _least(narrow) <= width:
         return Layout(narrow, TIGHT, notes=notes, widths=_shared(narrow, width))
-    if len(varying[0].cells) < 2:
+    is_list = len(varying[0].cells) > 1
+    squeezed = (
+        _list_squeezed(narrow, width) if is_list else _row_squeezed(narrow, width)
+    )
+    if squeezed is None:
         return Layout(columns, as_records=True)
-    hidden = _too_much(narrow, width)
-    shown = [column for column in narrow if column not in hidden]
-    if len(shown) < 2 or _least(shown) > width:
-        return Layout(columns, as_records=True)
-    titles = [column.title.replace("\n", " ") for column in narrow if column in hidden]
-    notes.append(f"Not shown here: {', '.join(titles)} (--wide shows all).")
+    return squeezed._replace(notes=[*notes, *squeezed.notes])
+
+
+def _list_squeezed(columns: Sequence[Column], width: int) -> Layout | None:
+    """A list without some columns, or with long words broken; None if neither fits."""
+    for tried in (columns, [column._replace(folds=True) for column in columns]):
+        hidden = _too_much(tried, width)
+        shown = [column for column in tried if column not in hidden]
+        if len(shown) >= 2 and _least(shown) <= width:
+            names = [c.title.replace("\n", " ") for c in tried if c in hidden]
+            text = f"Not shown here: {', '.join(names)} (--wide shows all)."
+            widths = _shared(shown, width)
+            return Layout(shown, TIGHT, notes=[text] if names else [], widths=widths)
+    return None
+
+
+def _row_squeezed(columns: Sequence[Column], width: int) -> Layout | None:
+    """One row with a part of it in a note; None where that would be most of it."""
+    hidden = _too_much(columns, width)
+    shown = [column for column in columns if column not in hidden]
+    if len(shown) < max(2, len(hidden)) or _least(shown) > width:
+        return None
+    beside = [column for column in columns if column in hidden]
+    notes = _in_note("Besides", beside)
     return Layout(shown, TIGHT, notes=notes, widths=_shared(shown, width))
 
 
-def _in_every_row(columns: Sequence[Column]) -> list[str]:
-    """What a list says once instead of in each row."""
+def _in_note(where: str, columns: Sequence[Column]) -> list[str]:
+    """What a note says once of what every row, or the only one, has."""
     if not columns:
         return []
-    facts = ", ".join(f"{column.title} {column.cells[0]}" for column in columns)
-    return [f"In every row: {facts}."]
+    facts = (f"{c.title.replace(chr(10), ' ')} {c.cells[0]}" for c in columns)
+    return [f"{where}: {', '.join(facts)}."]
 
 
 def _too_much(columns: Sequence[Column], width: int) -> list[Column]:
@@ -212,3 +245,12 @@ def _least(columns: Sequence[Column]) -> int:
 
 def _sum(widths: Sequence[int], between: int) -> int:
     return sum(widths) + between * len(widths)
+
+
+def _length(text: str) -> int:
+    """How many characters of a terminal a text takes; some letters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # noqa: PLC0415  slow, and every start comes by
+
+    return cell_len(text)

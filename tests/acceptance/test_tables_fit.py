@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 import pytest
+from rich.cells import cell_len
 
 from seat_ledger.cli.commands import demo
 from seat_ledger.cli.main import COMMANDS, main
@@ -23,6 +24,7 @@ from tests.in_process import Program
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "cli" / "commands" / "demo"
+PRO = "sales/professional"
 PRICES = ("--unit-price", "sales/professional=90.00", "--currency", "EUR")
 CONSTANT = {"account": "acme", "find": "farah"}
 """What a list is asked with, by the name of its parameter or its command."""
@@ -60,7 +62,29 @@ def program(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> P
                       "--currency", "EUR", "--effective-at", "2025-01-01")  # fmt: skip
     assert done.status == 0, done.err
     result.run("invoice", "audit", DEMO / "invoices.csv", "--keep")
+    result.import_([*long_names()])
     return result
+
+
+LONG = "vereinigte-maschinenfabriken"
+NAMES = ("株式会社サンプルの田中太郎さん", "Maximiliane von der Schulenburg", "Ann")
+
+
+def long_names() -> Iterator[dict[str, Any]]:
+    """An account of long keys, names, addresses and reasons; some letters are wide."""
+    start = {"account": LONG, "effective_at": "2025-03-05"}
+    yield {"op": "open_account", **start, "name": "Vereinigte Maschinenfabriken & Co.",
+           "time_zone": "America/Argentina/Buenos_Aires", "term_start": "2025-03-05",
+           "term_months": 12, "billing_cycle_months": 1}  # fmt: skip
+    yield {"op": "buy_seats", **start, "seat_type": PRO, "quantity": 4}
+    for number, name in enumerate(NAMES):
+        user = f"maximiliane.schulenburg-{number}"
+        yield {"op": "add_user", **start, "user": user, "name": name,
+               "email": f"{user}@maschinenfabriken-suedwest.example"}  # fmt: skip
+        yield {"op": "assign_seat", **start, "user": user, "seat_type": PRO,
+               "reason": "Neu in der Abteilung für Beschaffung (Siegen)"}  # fmt: skip
+        yield {"op": "unassign_seat", "account": LONG, "user": user, "seat_type": PRO,
+               "effective_at": f"2025-05-1{number}", "reason": "左遷"}  # fmt: skip
 
 
 def _types(program: Program) -> list[str]:
@@ -91,7 +115,7 @@ def fits(lines: list[str], width: int) -> bool:
     ends = next((at for at, line in enumerate(lines) if at > rules[0] and not line),
                 len(lines))  # fmt: skip
     begins = max((at for at in range(rules[0]) if not lines[at]), default=0)
-    return all(len(line) <= width for line in lines[begins:ends])
+    return all(cell_len(line) <= width for line in lines[begins:ends])
 
 
 def examples() -> list[list[str]]:
@@ -155,3 +179,33 @@ def test_a_list_fits_eighty_columns(
         return  # one row may be a record
     lines = seen(monkeypatch, program, 80, *words)
     assert fits(lines, 80), "\n".join(lines)
+
+
+OF_LONG_NAMES = [
+    [LONG if word == "acme" else word for word in words]
+    for words in LISTS
+    if "acme" in words and "compare" not in words
+]
+
+
+@pytest.mark.parametrize("words", OF_LONG_NAMES, ids=" ".join)
+def test_a_list_of_long_names_and_wide_letters_fits_too(
+    program: Program, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    done = program.run(*words, "--format", "json")
+    assert done.status in {0, 3}, done.err
+    rows = json.loads(done.out)["rows"]
+    for width in (80, 100) if len(rows) > 1 else (100,) if rows else ():
+        lines = seen(monkeypatch, program, width, *words)
+        assert fits(lines, width), "\n".join(lines)
+
+
+def test_one_row_of_a_list_is_no_record(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit beside the others stands in a note, nothing is left out."""
+    words = ("seat", "history", "service/starter#2", "-a", "acme")
+    lines = seen(monkeypatch, program, 100, *words)
+    assert fits(lines, 100), "\n".join(lines)
+    (note,) = [line for line in lines if line.startswith("Besides: ")]
+    assert "reason HR: the last day was a week earlier" in note
