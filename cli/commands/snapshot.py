@@ -24,12 +24,12 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, counted, harmless
 from seat_ledger.cli.output.streams import write_data
-from seat_ledger.domain.values import as_word, iso
+from seat_ledger.domain.values import as_word, hub_of, iso, utc
 from seat_ledger.errors import CommandRefused
 
 if TYPE_CHECKING:
     from seat_ledger.application import CommandService
-    from seat_ledger.commands.execution import Result
+    from seat_ledger.commands.execution import RecordedEvent, Result
     from seat_ledger.sources.reconciliation import Change
 
 ACCEPTABLE = ("empty", "missing-type", "page-left", "total", "vanished")
@@ -172,22 +172,44 @@ def _way_out(error: CommandRefused, comparison: Comparison) -> str | None:
 
 
 def _positions(change: Change, result: Result | None) -> list[int]:
-    """The events that record a change."""
+    """The events that record a change, and let its user in."""
     if result is None or change.change == "fewer_bought":
         return []
     return [
         event.position
         for event in result.events
-        if event.position is not None
-        and (
-            (change.user is not None and event.user == change.user)
-            or (
-                change.user is None
-                and event.topic == "SeatPurchased"
-                and getattr(event.event, "seat_type", None) == change.seat_type
-            )
-        )
+        if event.position is not None and _is_of(change, event)
     ]
+
+
+def _is_of(change: Change, recorded: RecordedEvent) -> bool:
+    """Whether an event is of a change: of its user or its time, and of its type."""
+    event = recorded.event
+    seat_type = getattr(event, "seat_type", change.seat_type)
+    if change.user is None:
+        return (
+            recorded.topic == "SeatPurchased"
+            and seat_type == change.seat_type
+            and utc(event.effective_at) == change.at
+        )
+    if recorded.user != change.user:
+        return False
+    if (recorded.topic == "UserRenamed") != (change.change == "renamed"):
+        return False
+    hub = hub_of(change.seat_type)
+    is_of_hub = getattr(event, "hub", hub) == hub
+    return is_of_hub and seat_type in {change.seat_type, change.leaves}
+
+
+def _in_ranges(positions: list[int]) -> str | None:
+    """Positions as a person reads them: 9-33, 40."""
+    ranges: list[list[int]] = []
+    for position in sorted(positions):
+        if ranges and position == ranges[-1][-1] + 1:
+            ranges[-1][1:] = [position]
+        else:
+            ranges.append([position])
+    return ", ".join("-".join(map(str, ends)) for ends in ranges) or None
 
 
 def _answer(
@@ -256,5 +278,6 @@ def _json_line(command: dict[str, Any]) -> str:
 _COLUMNS = [
     *cells("account", "user", "seat_type", "change", "seats=count"),
     *cells("after=effective_after", "by=effective_at", "outcome"),
-    *cells("entries=positions", "refused=code"),
+    ("entries", lambda row: _in_ranges(row["positions"])),
+    *cells("refused=code"),
 ]

@@ -72,6 +72,11 @@ def test_r84_a_new_person_with_two_licences_is_added_once(
         ("assigned", "m365/e3", None),
         ("assigned", "m365-copilot/copilot", None),
     ]
+    bought, other, *given = (row["positions"] for row in rows)
+    assert (len(bought), len(other)) == (5, 1)
+    # Each names its own entries, and what let her in.
+    assert len(set(given[0]) & set(given[1])) == 1
+    assert not {*bought, *other} & {*given[0], *given[1]}
     assert nights.called("mila@x.example", "2025-03-11") == [
         ("m365-1", "m365/e3#1"),
         ("m365-1", "m365-copilot/copilot#1"),
