@@ -6,8 +6,9 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
+
+from tests.support.syntax import nodes
 
 ROOT = Path(__file__).parents[2]
 MODULES = [
@@ -16,12 +17,6 @@ MODULES = [
     for file in sorted((ROOT / room).rglob("*.py"))
     if file.resolve() == file
 ]
-
-
-@cache
-def nodes(file: Path) -> list[ast.AST]:
-    """All of a file's syntax tree."""
-    return [*ast.walk(ast.parse(file.read_text()))]
 
 
 def test_a_class_name_stands_once_in_the_product() -> None:

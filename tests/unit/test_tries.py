@@ -19,6 +19,7 @@ import pytest
 
 from seat_ledger.cli.main import program
 from seat_ledger.cli.options.session import Session
+from tests.support.syntax import nodes, tree_of
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [
@@ -73,7 +74,7 @@ def tries() -> list[tuple[str, str]]:
 
 def commands() -> Iterator[tuple[str, str]]:
     for file in SOURCES:
-        for line, text in texts(ast.parse(file.read_text())):
+        for line, text in texts(tree_of(file)):
             joined = re.sub(r"\\\n\s*", " ", text)
             for result in COMMAND.finditer(joined):
                 words = (result["quoted"] or result["bare"]).strip().rstrip(".")
@@ -93,7 +94,7 @@ def unquoted() -> Iterator[str]:
     """Where a text that somebody else wrote is put into a command as it is."""
     for file in SOURCES:
         module = file.read_text()
-        for node in ast.walk(ast.parse(module)):
+        for node in nodes(file):
             if not isinstance(node, ast.JoinedStr):
                 continue
             before = ""
