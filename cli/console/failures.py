@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from seat_ledger.cli.output.failures import keep_traceback
+from seat_ledger.cli.output.i18n import Words, words_of
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -26,6 +27,21 @@ RETRY_AFTER = 5
 MOST_FILES = 20
 _OF_THE_SERVER = (Unavailable, NotAllowed, SchemaMismatch, Conflict, Locked)
 """Failures of the database or its set-up: nothing that a visitor asked is wrong."""
+
+
+class UnreadableRequest(InvalidInput):
+    """An address or a form that cannot be read, in a sentence of the catalogue."""
+
+    def __init__(
+        self, key: str, /, *, try_: str | None = None, **fields: object
+    ) -> None:
+        self.key = f"error_text_{key}"
+        self.fields = fields
+        super().__init__(words_of("en")(self.key, **fields), try_=try_)
+
+    def sentence(self, words: Words) -> str:
+        """The same in the visitor's language."""
+        return words(self.key, **self.fields)
 
 
 def status_of(error: LedgerError) -> int:

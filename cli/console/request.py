@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from seat_ledger.cli.console.access import Visitor
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.options.session import Question
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.i18n import Words
@@ -23,7 +24,7 @@ from seat_ledger.cli.output.render import Answer
 from seat_ledger.domain.calendar import ZoneHistory, local_date, local_time
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso, shown
-from seat_ledger.errors import InvalidInput, LedgerError
+from seat_ledger.errors import LedgerError
 from seat_ledger.lazy import lazy
 from seat_ledger.projections import search
 from seat_ledger.projections.attention import Attention, attention
@@ -75,7 +76,7 @@ class PageRequest(Question):
         super().__init__(reader, {"as_of": None, "known_at": None, **moments})
         for name, text in texts.items():
             if len(text) > LONGEST_WORD or _CONTROL.search(text):
-                raise InvalidInput(f"The value of {shown(name)} cannot be read.")
+                raise UnreadableRequest("value", name=shown(name))
         self.params = {name: text for name, text in texts.items() if text}
         self.words = words
         self.form = form
@@ -86,14 +87,14 @@ class PageRequest(Question):
     def __getitem__(self, name: str) -> str:
         """A parameter that the page cannot do without."""
         if name not in self.params:
-            raise InvalidInput(f"The address is missing '{name}'.")
+            raise UnreadableRequest("missing", name=name)
         return self.params[name]
 
     def count(self, name: str, least: int = 0) -> int:
         """A whole number of the address; `least` where it says none."""
         text = self.params.get(name, str(least))
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
-            raise InvalidInput(f"The '{name}' {shown(text)} is not a whole number.")
+            raise UnreadableRequest("number", name=name, text=shown(text))
         return max(int(text), least)
 
     def may_see(self, account: str | None) -> bool:

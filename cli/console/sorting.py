@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.domain.values import fold, shown
-from seat_ledger.errors import InvalidInput
 
 T = TypeVar("T")
 Key = Callable[[Any], Any]
@@ -58,9 +58,8 @@ class Sorting:
         stated = request.params.get("sort", "")
         self.column, self.is_down = stated.removeprefix("-"), stated.startswith("-")
         if stated and self.column not in columns:
-            raise InvalidInput(
-                f"This list is not sorted by {shown(self.column)}, but by "
-                f"{', '.join(columns)}; downwards with - before it."
+            raise UnreadableRequest(
+                "sort", column=shown(self.column), columns=", ".join(columns)
             )
         self.identity = {**self._plain, "sort": stated} if stated else self._plain
 

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.cli.console.rereading import Rereading
 from seat_ledger.cli.console.stacking import stacked
@@ -86,6 +87,9 @@ class Sheet:
             t=words,
             headline=words(key) if words.has(key) else words("error_other"),
             error=error,
+            sentence=error.sentence(words)
+            if isinstance(error, UnreadableRequest)
+            else None,
             params=params,
             path=path,
             carried=carried,

@@ -22,6 +22,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.errors import InvalidInput
 
 MOST_BYTES = 5 << 20
@@ -60,8 +61,8 @@ class FormTokens:
         expected = self._digest(until, visitor)
         is_ours = hmac.compare_digest(digest.encode(), expected.encode())
         if not (is_ours and until.isdigit() and int(until) >= time.time()):
-            raise InvalidInput(
-                "The form is too old, or is not of this server. Nothing was read.",
+            raise UnreadableRequest(
+                "form_too_old",
                 try_="open the page again, and choose the file again",
             )
 
@@ -115,9 +116,7 @@ async def received(request: Request) -> SentFile:
         files = [part for part in form.values() if isinstance(part, UploadFile)]
         texts = {name: part for name, part in form.items() if isinstance(part, str)}
         if len(files) != 1 or not files[0].filename:
-            raise InvalidInput(
-                "No file was chosen.", try_="choose a file of invoice lines"
-            )
+            raise UnreadableRequest("no_file", try_="choose a file of invoice lines")
         content = await files[0].read()
         name = _NOT_IN_A_NAME.sub("_", files[0].filename)[-100:]
     finally:
@@ -128,15 +127,14 @@ async def received(request: Request) -> SentFile:
 
 
 def _unreadable() -> InvalidInput:
-    return InvalidInput(
-        "What was sent is not a form with a file.", try_="send it from the page"
-    )
+    return UnreadableRequest("no_form", try_="send it from the page")
 
 
 def too_large() -> InvalidInput:
     """What is said of a file that is not read for its size."""
-    return InvalidInput(
-        f"The file has more than {MOST_BYTES >> 20} MiB. Nothing was read.",
+    return UnreadableRequest(
+        "too_large",
+        most=MOST_BYTES >> 20,
         try_="audit it with 'seat-ledger invoice audit FILE', which takes any size",
     )
 
@@ -156,8 +154,9 @@ def typed(name: str, content: bytes) -> str:
     stem = PurePosixPath(name)
     if not content.startswith(_WORKBOOK):
         if stem.suffix.lower() == ".xlsx":
-            raise InvalidInput(
-                f"{name} is not a workbook, though it is called one.",
+            raise UnreadableRequest(
+                "no_workbook",
+                name=name,
                 try_="save it again as .xlsx, or as CSV",
             )
         return name
@@ -165,13 +164,16 @@ def typed(name: str, content: bytes) -> str:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
     except (zipfile.BadZipFile, ValueError) as error:
-        raise InvalidInput(
-            f"{name} is a damaged workbook, or a cut-off one.",
+        raise UnreadableRequest(
+            "damaged_workbook",
+            name=name,
             try_="save it again as .xlsx, or as CSV",
         ) from error
     if unpacked > MOST_UNPACKED:
-        raise InvalidInput(
-            f"{name} unpacks to more than {MOST_UNPACKED >> 20} MiB. Nothing was read.",
+        raise UnreadableRequest(
+            "unpacks",
+            name=name,
+            most=MOST_UNPACKED >> 20,
             try_="save the sheet as CSV",
         )
     return name if stem.suffix.lower() == ".xlsx" else f"{name}.xlsx"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.pages.attention import KINDS
 from seat_ledger.cli.output.i18n import LANGUAGES, catalogue, chosen, words_of
 from seat_ledger.cli.reports.letter import _TITLES
@@ -119,3 +120,17 @@ def test_numbers_and_dates_by_locale() -> None:
     assert en.moment(finer, AMSTERDAM) == "14 Mar 2026 10:30:05.25"
     assert en.moment(None, AMSTERDAM) == "present"
     assert nl.span(33_120) == "9 u 12 min"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_cannot_be_read_is_a_sentence_in_the_visitors_language(
+    language: str,
+) -> None:
+    """One catalogue: whatever the console itself refuses has its sentence there."""
+    sources = [file.read_text() for file in (CLI / "console").glob("**/*.py")]
+    raised = set(re.findall(r'UnreadableRequest\(\s*"(\w+)"', "\n".join(sources)))
+    keys = {key for key in catalogue(language) if key.startswith("error_text_")}
+    assert keys == {f"error_text_{name}" for name in raised}
+    error = UnreadableRequest("number", name="skip", text="'x'")
+    assert "'x'" in error.sentence(words_of(language))
+    assert error.message == error.sentence(words_of("en"))

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.pages.pricing import priced, typed, typed_prices
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.cli.output.windows import is_open
 from seat_ledger.domain.counting_rules import COUNTING_RULES, every_rule
 from seat_ledger.domain.values import parse_seat_type, shown
-from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain, invoices
 from seat_ledger.projections.billing.invoices import Issued
@@ -177,12 +177,11 @@ def _rule(request: PageRequest) -> tuple[str, str | None] | None:
     granularity = request.params.get("granularity")
     rule = COUNTING_RULES.get(mode)
     if rule and granularity and not rule.has_granularity:
-        raise InvalidInput(
-            f"The mode {mode} has no granularity: omit it.",
-            try_="remove granularity from the address",
+        raise UnreadableRequest(
+            "granularity", mode=mode, try_="remove granularity from the address"
         )
     if rule is None or granularity not in rule.granularities:
-        raise InvalidInput(
-            f"There is no counting rule {shown(mode)} by {shown(granularity)}."
+        raise UnreadableRequest(
+            "rule", mode=shown(mode), granularity=shown(granularity)
         )
     return mode, granularity
