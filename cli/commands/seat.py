@@ -153,11 +153,12 @@ def _held_within(
     ends = [("from", since)] if since else []
     ends += [("until", before)] if before else []
     when = " ".join(f"{word} {times.spelled(end, zones)}" for word, end in ends)
-    held = (
-        f"{seat} was held {counted(len(rows), 'time')}"
-        if seat is not None
-        else f"{user} held {counted(len(rows), 'seat')}"
+    how_often = {0: "not held", 1: "held once"}.get(
+        len(rows), f"held {len(rows)} times"
     )
+    held = f"{seat} was {how_often}"
+    if seat is None:
+        held = f"{user} held {counted(len(rows), 'seat') if rows else 'no seat'}"
     return question.answer(
         rows,
         _holder_columns(question, seat),
