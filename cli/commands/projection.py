@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from seat_ledger.projections.engine.set_aside import SetAside
 
 
-def _option_engine(what: str) -> Callable[[F], F]:
+def _option_engine(what: str, default: str | None) -> Callable[[F], F]:
     """``--engine``: by which of the two engines the tables are computed."""
     return click.option(
         "--engine",
         type=click.Choice(("postgresql", "duckdb")),
-        default="postgresql",
+        default=default,
         show_default=True,
         help=f"{what}; DuckDB needs the extra 'lake'.",
     )
@@ -218,7 +218,11 @@ def _follow(conninfo: str, poll: float) -> None:
     type=click.IntRange(1, 64),
     help="Database connections; by default one per core, at most 4.",
 )
-@_option_engine("What computes the tables")
+@_option_engine(
+    "What computes the tables. By default DuckDB where it is installed and the ledger "
+    "has a million events, else PostgreSQL",
+    None,
+)
 @click.option(
     "--results",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -249,7 +253,7 @@ def _follow(conninfo: str, poll: float) -> None:
 @options_of_answering
 def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     workers: int | None,
-    engine: str,
+    engine: str | None,
     results: Path,
     metrics: Path | None,
     log: str,
@@ -328,7 +332,7 @@ def resume(accounts: tuple[str, ...]) -> None:
     metavar="SECONDS",
     help="Recompute for this long, and report how far it got.",
 )
-@_option_engine("With --full: what recomputes the tables")
+@_option_engine("With --full: what recomputes the tables", "postgresql")
 @option_metrics
 @options_of_listing
 def verify(

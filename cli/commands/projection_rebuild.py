@@ -18,7 +18,6 @@ from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.errors import LedgerError, MissingExtra
 
 if TYPE_CHECKING:
-    from seat_ledger.projections.engine.rebuild import BulkMaker
     from seat_ledger.projections.engine.report import RebuildResult
     from seat_ledger.projections.lake.bulk import TablesByDuckDB
 
@@ -33,9 +32,12 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     *,
     log: str = "text",
     named: Collection[str] = (),
-    engine: str = "postgresql",
+    engine: str | None = None,
 ) -> int:
-    """Rebuild and tell; write the outcome down whatever it is; return the exit code."""
+    """Rebuild and tell; write the outcome down whatever it is; return the exit code.
+
+    Where no `engine` is named, the one that is quicker for so many events.
+    """
     from seat_ledger.projections.engine.rebuild import DEFAULT_WORKERS  # noqa: PLC0415
     from seat_ledger.projections.engine.report import RebuildResult  # noqa: PLC0415
 
@@ -44,7 +46,7 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     failed = RebuildResult()
     try:
         with _ended_by_signals():
-            result = make(session.ready(), workers, named, tables_by(engine))
+            result = make(session.ready(), workers, named, _computing(engine))
     except BaseException as error:  # whatever it is, the outcome tells
         failed.error = _outcome_of(error)
         failed.seconds = time.monotonic() - failed.began
@@ -67,6 +69,16 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
     if unwritten and not code:
         raise unwritten[0]
     return code
+
+
+def _computing(engine: str | None) -> dict[str, Any]:
+    """How :func:`rebuild` is told what computes. Raises MissingExtra."""
+    from seat_ledger.projections.engine.rebuild import BESIDE_FROM  # noqa: PLC0415
+    from seat_ledger.projections.lake.bulk import available  # noqa: PLC0415
+
+    if engine is None and available():
+        return {"bulk": tables_by("duckdb"), "bulk_from": BESIDE_FROM}
+    return {"bulk": tables_by(engine or "postgresql")}
 
 
 def tables_by(engine: str) -> type[TablesByDuckDB] | None:
@@ -104,8 +116,12 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+def _is_certain(computing: dict[str, Any]) -> bool:
+    return computing["bulk"] is not None and "bulk_from" not in computing
+
+
 def _make(
-    conninfo: str, workers: int, named: Collection[str], bulk: BulkMaker | None
+    conninfo: str, workers: int, named: Collection[str], computing: dict[str, Any]
 ) -> Any:
     """Rebuild, with a line for each projection."""
     from seat_ledger.cli.output.progress import heartbeat  # noqa: PLC0415
@@ -115,7 +131,7 @@ def _make(
 
     print_message(
         f"Building {len(PROJECTIONS)} projections beside the served ones with "
-        f"{workers} workers{' and DuckDB' if bulk else ''}."
+        f"{workers} workers{' and DuckDB' if _is_certain(computing) else ''}."
     )
     reported: list[str] = []
 
@@ -132,12 +148,12 @@ def _make(
 
     with heartbeat("Rebuilding") as at:
         return rebuild(
-            conninfo, workers=workers, bulk=bulk, report=report, at=at, named=named
+            conninfo, workers=workers, report=report, at=at, named=named, **computing
         )
 
 
 def _make_in_json(
-    conninfo: str, workers: int, named: Collection[str], bulk: BulkMaker | None
+    conninfo: str, workers: int, named: Collection[str], computing: dict[str, Any]
 ) -> Any:
     """Rebuild, with a line of JSON for each phase and each projection."""
     from seat_ledger.cli.output.logs import logger  # noqa: PLC0415
@@ -154,9 +170,9 @@ def _make_in_json(
     return rebuild(
         conninfo,
         workers=workers,
-        bulk=bulk,
         report=report,
         named=named,
+        **computing,
         at=lambda what: log.info("phase", doing=what),
     )
 

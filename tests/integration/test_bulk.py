@@ -17,6 +17,7 @@ import pytest
 
 from seat_ledger.application import CommandService
 from seat_ledger.errors import IntegrityFailure, LedgerError
+from seat_ledger.projections.engine import rebuild as engine_rebuild
 from seat_ledger.projections.engine.rebuild import PHASES, rebuild
 from seat_ledger.projections.lake import binary, bulk
 from seat_ledger.projections.lake.bulk import TablesByDuckDB
@@ -74,6 +75,11 @@ def test_the_command_says_who_computed_and_how_many_accounts_were_compared(
     assert "2 accounts, chosen at random" in " ".join(done.out.split())
     document = json.loads((tmp_path / "results.json").read_text())
     assert (document["engine"], document["accounts_compared"]) == ("duckdb", 2)
+    for least, computed_by in ((1, "duckdb"), (1_000_000, "postgresql")):
+        monkeypatch.setattr(engine_rebuild, "BESIDE_FROM", least)
+        assert program.run(*rebuilding[:2], *results).status == 0
+        document = json.loads((tmp_path / "results.json").read_text())
+        assert document["engine"] == computed_by
     monkeypatch.setattr(bulk, "available", lambda: False)
     refused = program.run(*rebuilding, *results)
     assert refused.status == 1
