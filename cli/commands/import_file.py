@@ -72,7 +72,7 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
         Drafting(partial(session.reader, patient=True)) as drafting,
         closing(
             (
-                ledger.try_lines
+                partial(ledger.try_lines, compute_after=drafting.after)
                 if dry_run
                 else partial(ledger.import_lines, workers=workers or _workers(stream))
             )(

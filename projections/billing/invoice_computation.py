@@ -14,6 +14,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
+import psycopg
+
 from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.invoice_draft import (
@@ -51,6 +53,7 @@ from seat_ledger.projections.billing.invoices import (
     figures_at,
     issued,
 )
+from seat_ledger.projections.engine.catch_up import Superseded
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountQuestion,
@@ -58,6 +61,7 @@ from seat_ledger.projections.reader import (
     Knowledge,
     Row,
 )
+from seat_ledger.store.tried import TriedEvent, cannot_stand, standing
 
 
 class CountedPeriod(NamedTuple):
@@ -417,13 +421,38 @@ class Drafting:
 
     def __call__(self, request: InvoiceRequest) -> InvoiceDraft:
         """The figures at the store's head."""
+        reader = self._caught_up()
+        invoice = draft(reader, request)
+        reader.connection.execute("COMMIT")
+        return invoice
+
+    def after(
+        self, request: InvoiceRequest, events: Sequence[TriedEvent]
+    ) -> InvoiceDraft | None:
+        """The figures if these events were recorded as well; nothing of them stays.
+
+        None where the session may not record, or somebody else did meanwhile (R101).
+        """
+        reader = self._caught_up()
+        connection = reader.connection
+        connection.execute("COMMIT")
+        try:
+            with standing(connection, events), reader.beyond(events[-1].position):
+                return draft(reader, request)
+        except Superseded:
+            return None
+        except psycopg.Error as error:
+            if cannot_stand(error):
+                return None
+            raise
+
+    def _caught_up(self) -> ConnectedReader:
+        """The reader, at the head."""
         if self.reader is None:
             self.reader = self.open_reader()
         else:
             self.reader.catch_up()
-        invoice = draft(self.reader, request)
-        self.reader.connection.execute("COMMIT")
-        return invoice
+        return self.reader
 
     def __enter__(self) -> Self:
         """Return itself."""

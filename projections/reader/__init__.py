@@ -17,6 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, islice, pairwise
 from operator import attrgetter
@@ -155,6 +156,11 @@ class ConnectedReader:
     has_names: ClassVar[bool] = True
     """Whether it knows what people and accounts are called."""
 
+    head: int
+    """The position up to which it answers."""
+
+    _types: SeatTypes | None
+
     def __init__(
         self,
         conninfo: str,
@@ -191,6 +197,26 @@ class ConnectedReader:
         self.connection.execute("COMMIT")
         self._pin(first_catch_up=True)
 
+    @contextmanager
+    def beyond(self, position: int) -> Iterator[None]:
+        """Answer at a position past the head, up to which events stand for the moment.
+
+        Inside the caller's transaction, which is taken back. Raises Superseded.
+        """
+        become(self.connection, "projector")
+        reached = self.head
+        while reached < position:
+            reached = catch_up.locked_advance(
+                self.connection, self.generation, position
+            )
+        become(self.connection, "reader")
+        head, types = self.head, self._types
+        self.head, self._types = position, None
+        try:
+            yield
+        finally:
+            self.head, self._types = head, types
+
     def _pin(self, *, first_catch_up: bool) -> None:
         """Stay on what is served now: one snapshot for all the questions."""
         if first_catch_up and self.sees_store:
@@ -203,7 +229,7 @@ class ConnectedReader:
         self.head = served.checkpoint
         self.store_head = served.head
         self.aside = served.aside
-        self._types: SeatTypes | None = None
+        self._types = None
 
     @property
     def is_standby(self) -> bool:

@@ -53,10 +53,6 @@ from seat_ledger.store.connection import (
 from seat_ledger.store.datastore import LedgerDatastore, SnapshotStore
 from seat_ledger.store.mapper import stored_event
 from seat_ledger.store.recorder import (
-    BEHIND,
-    MOVED,
-    NOT_NEXT,
-    POSITION_INDEX,
     Append,
     Appended,
     Erasure,
@@ -64,6 +60,7 @@ from seat_ledger.store.recorder import (
     LedgerRecorder,
     UserName,
 )
+from seat_ledger.store.refused_appends import BEHIND, MOVED, NOT_NEXT, POSITION_INDEX
 from seat_ledger.store.settings import Settings, read_settings
 
 __all__ = ["AccountRepository", "Prepared", "Settings", "Snapshots"]

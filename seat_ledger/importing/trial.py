@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
+from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -33,6 +34,7 @@ from seat_ledger.domain.invoice_draft import (
     InvoiceDraft,
     InvoiceRequest,
 )
+from seat_ledger.domain.seat_types import CATALOGUE_ID
 from seat_ledger.domain.snapshot import WrittenSnapshot
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import Unavailable
@@ -41,9 +43,13 @@ from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.store.bulk import Decided
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import Appended, LedgerRecorder
+from seat_ledger.store.tried import TriedEvent
 
 if TYPE_CHECKING:
     from seat_ledger.store.settings import Settings
+
+ComputeAfter = Callable[[InvoiceRequest, Sequence[TriedEvent]], InvoiceDraft | None]
+"""Computes the figures as if events were recorded as well; None where it cannot."""
 
 _IN_MEMORY = 16 << 20
 _HEAD = struct.Struct("!16sqH")
@@ -56,16 +62,18 @@ def try_lines(
     lines: Iterable[bytes | None],
     *,
     compute_invoice: ComputeInvoice | None = None,
+    compute_after: ComputeAfter | None = None,
     **options: Any,
 ) -> Generator[LineOutcome]:
     """What would become of each line of a file if it were recorded now (R101).
 
-    `accounts` say over which database. Outcomes are ``would_record``, ``repeated``
-    and ``refused``; none has positions.
+    `accounts` say over which database; `compute_after` computes an invoice of an
+    account that lines before it would change. Outcomes are ``would_record``,
+    ``repeated`` and ``refused``; none has positions.
     """
     trial = Trial(accounts.conninfo, accounts.settings)
     trial.set_aside = accounts.set_aside
-    trial.compute_invoice = compute_invoice
+    trial.compute_invoice, trial.compute_after = compute_invoice, compute_after
     with closing(trial):
         outcomes = import_lines(
             CommandExecution(trial),
@@ -148,6 +156,7 @@ class TrialRecorder(LedgerRecorder):
         super().__init__(*args, **options)
         self.spool = EventSpool((self.max_notification_id() or 0) + 1)
         self.heads: dict[UUID, Head] = {}
+        self._positions: dict[UUID, array[int]] = {}
         self._commands: dict[tuple[UUID, str], _Remembered] = {}
         self._invoices: set[str] = set()
         self._person_keys: dict[UUID, bytes] = {}
@@ -161,6 +170,8 @@ class TrialRecorder(LedgerRecorder):
         for event in events:
             self.spool.add(event)
         positions = tuple(range(first + append.due, self.spool.following))
+        of_account = self._positions.setdefault(append.account_id, array("Q"))
+        of_account.extend(range(first, self.spool.following))
         self.heads[append.account_id] = append.next
         if not append.command_key.startswith(_DERIVED_KEY):
             key = append.account_id, append.command_key
@@ -170,6 +181,24 @@ class TrialRecorder(LedgerRecorder):
         for user in append.new_users:
             self._person_keys[user.user_id] = user.person_key
         return positions
+
+    def tried_events(self, account: UUID) -> list[TriedEvent]:
+        """What lines would have recorded in an account, and in the ledger's own stream,
+        by position.
+        """
+        streams = (self._positions.get(id_, ()) for id_ in (account, CATALOGUE_ID))
+        placed = ((at, self.spool.at(at)) for at in sorted(chain(*streams)))
+        return [
+            TriedEvent(
+                at,
+                UUID(str(event.originator_id)),
+                event.originator_version,
+                event.topic,
+                event.state,
+            )
+            for at, event in placed
+            if event is not None
+        ]
 
     def heads_of(
         self, accounts: Sequence[UUID]
@@ -231,6 +260,7 @@ class Trial(AccountRepository):
     recorder: TrialRecorder
     is_cut_off = False
     compute_invoice: ComputeInvoice | None = None
+    compute_after: ComputeAfter | None = None
 
     def __init__(self, conninfo: str, settings: Settings) -> None:
         super().__init__(conninfo, settings, TrialRecorder)
@@ -270,14 +300,18 @@ class Trial(AccountRepository):
         super().close()
 
     def invoice_draft(self, request: InvoiceRequest) -> InvoiceDraft:
-        """The figures of an invoice, where no line before changed its account.
+        """The figures of an invoice, with what the lines before would have recorded.
 
-        Else they would follow from what is recorded nowhere: the invoice is judged
-        without them, but for its prices.
+        Without figures, where those cannot be had, the invoice is judged but for its
+        prices.
         """
-        is_changed = account_id(request.account) in self.recorder.heads
-        if not is_changed and self.compute_invoice is not None:
+        id_ = account_id(request.account)
+        if id_ not in self.recorder.heads and self.compute_invoice is not None:
             return self.compute_invoice(request)
+        if self.compute_after is not None:
+            draft = self.compute_after(request, self.recorder.tried_events(id_))
+            if draft is not None:
+                return draft
         account = self.workspaces[request.account].account
         assert account is not None
         bounds = NO_PERIOD

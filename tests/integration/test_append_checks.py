@@ -23,7 +23,8 @@ from seat_ledger.store import schema, tokens
 from seat_ledger.store.bulk import Decided, append_many, pack
 from seat_ledger.store.connection import sqlstate_of
 from seat_ledger.store.datastore import LedgerDatastore
-from seat_ledger.store.recorder import BEHIND, NOT_NEXT, Append, LedgerRecorder
+from seat_ledger.store.recorder import Append, LedgerRecorder
+from seat_ledger.store.refused_appends import BEHIND, NOT_NEXT
 from seat_ledger.store.settings import Settings
 from tests.oracle.stored import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
+from collections import Counter
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -15,12 +17,14 @@ from hypothesis import strategies as st
 
 from seat_ledger.application import CommandService
 from seat_ledger.importing.lines import LineOutcome
+from seat_ledger.projections.billing.invoice_computation import Drafting
+from seat_ledger.projections.reader import ConnectedReader
 from tests.oracle.oracle import Oracle
-from tests.property.histories import Author, opening
+from tests.property.histories import TYPES, Author, opening
 
 EXAMPLES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "9"))
 numbers = itertools.count(1)
-NOW = re.compile(r"(?<=: it is ).+?(?= now)")
+NOW = re.compile(r"(?<=: it is ).+?(?= now)|(?<=clock it is )\S+ [^.]+(\.\d+)?")
 
 
 def history(ledger: CommandService, random: Random, head: int) -> list[dict[str, Any]]:
@@ -31,7 +35,8 @@ def history(ledger: CommandService, random: Random, head: int) -> list[dict[str,
     author = Author(random, account, oracle)
     now = ledger.accounts.recorder.heads_of([])[1].now()
     script = [opening(random, account)]
-    for command in itertools.chain(script, (author.command() for _ in range(40))):
+    commands = (author.command() for _ in range(40))
+    for command in itertools.chain(script[:1], commands):
         if command["op"] == "erase_user":
             continue
         if command is not script[0]:
@@ -39,7 +44,19 @@ def history(ledger: CommandService, random: Random, head: int) -> list[dict[str,
         oracle.run(command, now)
         if random.random() < 0.1:
             script.append(random.choice(script))
+        if random.random() < 0.2:
+            script.append(invoice(account, random))
     return script
+
+
+def invoice(account: str, random: Random) -> dict[str, Any]:
+    """An invoice of some month of a history, or of corrections alone."""
+    month = {"period": f"{random.choice([2025, 2026])}-{random.randint(1, 12):02}"}
+    of = random.choice([month, month, {"corrections_only": True}])
+    prices = {name: "90.00" for name in TYPES if random.random() < 0.9}
+    fields = {"unit_prices": prices, "currency": "EUR", **of}
+    number = f"{account}-{next(numbers)}"
+    return {"op": "issue_invoice", "account": account, "invoice": number, **fields}
 
 
 def count(conninfo: str) -> tuple[Any, ...]:
@@ -65,6 +82,7 @@ def as_recorded(outcome: LineOutcome) -> LineOutcome:
 
 def test_what_is_tried_is_what_is_recorded(database: str) -> None:
     compared = []
+    invoices: list[tuple[str, str | None]] = []
 
     @settings(
         max_examples=EXAMPLES,
@@ -82,13 +100,22 @@ def test_what_is_tried_is_what_is_recorded(database: str) -> None:
         list(ledger.import_lines(lines[:known_at], keep_going=True))
         chunk = random.choice([1, 3, 2000])
         before = count(database)
-        tried = list(ledger.try_lines(lines, keep_going=True, chunk=chunk))
+        options = {"keep_going": True, "chunk": chunk, "compute_invoice": drafting}
+        tried = list(ledger.try_lines(lines, compute_after=drafting.after, **options))
         assert count(database) == before
-        recorded = list(ledger.import_lines(lines, keep_going=True, chunk=chunk))
+        recorded = list(ledger.import_lines(lines, **options))
         assert [*map(as_recorded, tried)] == [*map(as_recorded, recorded)]
         compared.append(len(tried))
+        invoices.extend(
+            (outcome.outcome, outcome.code)
+            for outcome, command in zip(recorded, script, strict=True)
+            if command["op"] == "issue_invoice"
+        )
 
-    with CommandService(database) as ledger:
+    reader = partial(ConnectedReader, database, patient=True)
+    with CommandService(database) as ledger, Drafting(reader) as drafting:
         compare()
     print(f"{sum(compared)} lines tried, no difference")
     assert sum(compared) > 30 * EXAMPLES
+    assert {"recorded", "refused"} <= {outcome for outcome, _ in invoices}
+    print(Counter(invoices))
