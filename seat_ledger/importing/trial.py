@@ -305,11 +305,11 @@ class Trial(AccountRepository):
         Without figures, where those cannot be had, the invoice is judged but for its
         prices.
         """
-        id_ = account_id(request.account)
-        if id_ not in self.recorder.heads and self.compute_invoice is not None:
+        events = self.recorder.tried_events(account_id(request.account))
+        if not events and self.compute_invoice is not None:
             return self.compute_invoice(request)
-        if self.compute_after is not None:
-            draft = self.compute_after(request, self.recorder.tried_events(id_))
+        if events and self.compute_after is not None:
+            draft = self.compute_after(request, events)
             if draft is not None:
                 return draft
         account = self.workspaces[request.account].account

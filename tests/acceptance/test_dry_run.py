@@ -55,6 +55,45 @@ def test_a_trial_says_what_recording_would_state_and_leaves_nothing(
     ]  # fmt: skip
 
 
+def test_invoices_of_changed_accounts_are_tried_with_the_figures_they_would_have(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    program.record({**LINES[0], "account": "other"})
+    later = {"op": "issue_invoice", "account": "acme", "corrections_only": True,
+             "currency": "EUR"}  # fmt: skip
+    lines = [
+        *LINES[:2],
+        LINES[5],
+        {**later, "invoice": "INV-2"},
+        {**LINES[1], "idempotency_key": "more", "effective_at": "2025-03-20"},
+        {**later, "invoice": "INV-3"},
+        {**later, "invoice": "INV-4"},
+        {**LINES[5], "invoice": "INV-5", "period": "2025-04", "unit_prices": {}},
+        {**LINES[5], "invoice": "INV-6", "period": "2025-04"},
+    ]
+    file = written(tmp_path, *lines)
+
+    def imported(*words: str) -> list[dict[str, str]]:
+        words = ("import", *words, "--keep-going", f"{file}", "--format", "json")
+        rows: list[dict[str, str]] = json.loads(program.run(*words).out)["rows"]
+        return rows
+
+    assert program.json("user", "list", "-a", "other")["rows"] == []  # catches up
+    before = program.json("projection", "status")["rows"][0]["checkpoint"]
+    tried = imported("--dry-run")
+    assert program.json("projection", "status")["rows"][0]["checkpoint"] == before
+    recorded = imported()
+    assert [row["code"] for row in tried] == [
+        None, None, None, "nothing_to_correct", None, None, "nothing_to_correct",
+        "price_missing", None,
+    ]  # fmt: skip
+    for row, real in zip(tried, recorded, strict=True):
+        assert row["outcome"].replace("would_record", "recorded") == real["outcome"]
+        assert (row["code"], row["message"]) == (real["code"], real["message"])
+    assert program.run("projection", "verify", "--full").status == 0
+
+
 def test_an_import_ends_with_a_tally_by_operation(
     database: str, tmp_path: Path
 ) -> None:
