@@ -61,7 +61,7 @@ from seat_ledger.projections.reader import (
     Knowledge,
     Row,
 )
-from seat_ledger.store.tried import TriedEvent, cannot_stand, standing
+from seat_ledger.store.tried_events import TriedEvent, cannot_stand, for_the_moment
 
 
 class CountedPeriod(NamedTuple):
@@ -437,7 +437,7 @@ class Drafting:
         connection = reader.connection
         connection.execute("COMMIT")
         try:
-            with standing(connection, events), reader.beyond(events[-1].position):
+            with for_the_moment(connection, events), reader.beyond(events[-1].position):
                 return draft(reader, request)
         except Superseded:
             return None

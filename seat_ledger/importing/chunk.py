@@ -267,7 +267,7 @@ class Chunk:
 
     def _renewed(self, account: str, workspace: UnitOfWork) -> None:
         """Go on from renewals that were recorded beside the lines."""
-        self._heads[account] = workspace.head
+        self._heads[account] = self.moved[account] = workspace.head
         self._names = {}  # asked before
 
     # -- appending ------------------------------------------------------------------

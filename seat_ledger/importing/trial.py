@@ -43,7 +43,7 @@ from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.store.bulk import Decided
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import Appended, LedgerRecorder
-from seat_ledger.store.tried import TriedEvent
+from seat_ledger.store.tried_events import TriedEvent
 
 if TYPE_CHECKING:
     from seat_ledger.store.settings import Settings

@@ -37,7 +37,7 @@ SELECT tried.*
 
 
 @contextmanager
-def standing(
+def for_the_moment(
     connection: psycopg.Connection[Any], events: Sequence[TriedEvent]
 ) -> Iterator[None]:
     """Let events stand at the store's end, as if they had just been recorded.
