@@ -883,7 +883,11 @@ def _read(validate: Callable[[F], M], fields: F, op: str) -> M:
     try:
         return validate(fields)
     except ValidationError as error:
-        raise InvalidInput(_in_words(error, op)) from error
+        raise InvalidInput(_in_words(error, op), try_=_FIELDS) from error
+
+
+_FIELDS = "seat-ledger help command-files"
+"""Where the fields of each operation stand."""
 
 
 def _in_words(error: ValidationError, op: str) -> str:

@@ -21,6 +21,7 @@ from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
 PATIENCE = 15.0
@@ -64,6 +65,19 @@ def check_url(url: str, *, allow_private: bool) -> None:
         )
     if len(url) > 2000 or any(ord(char) <= 32 for char in url):
         raise InvalidInput("The subscriber's address cannot be used.")
+    if not allow_private and _is_private(host):
+        raise InvalidInput(
+            f"{shown(host)} is a private address.",
+            try_="name a public one, or allow it: --allow-private",
+        )
+
+
+def _is_private(host: str) -> bool:
+    """Whether a host is an address, and a private one; names are looked up later."""
+    try:
+        return not is_public(host)
+    except ValueError:
+        return False
 
 
 def secret_text(secret: bytes) -> str:

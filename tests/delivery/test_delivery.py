@@ -246,6 +246,8 @@ def test_a_subscriber_that_answers_too_slowly_did_not_take_it(
         "http://hooks.example/x", "https://", "ftp://x.example/", "https://a:b@x.example/",
         "https://x.example/#a", "https://x.example:0/", "https://x.example:99999/",
         "https://[::1/", "nothing", "https://x.example/ a", "https://é.example/",
+        "https://169.254.169.254/x", "https://127.0.0.1:8443/", "https://[::1]/",
+        "https://[::ffff:10.0.0.1]/",
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_a_subscriber_is_refused(
