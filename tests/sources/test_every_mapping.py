@@ -95,7 +95,8 @@ def stores(
     """One with all types and six holders of each vendor, and one without the types."""
     folder = tmp_path_factory.mktemp("vendors")
     full, bare = (Program(name, folder) for name in (shared_database, second_database))
-    full.record(*(line for maker in LISTS.values() for line in types_of(maker)))
+    types = (line for maker in LISTS.values() for line in types_of(maker))
+    full.record(*{line["seat_type"]: line for line in types}.values())
     for program in (full, bare):
         program.record(*(opened(name) for name in LISTS))
     for name in LISTS:

@@ -150,6 +150,15 @@ def _m365(maker: ListMaker, people: Sequence[Person], _: int | None) -> str:
     return json.dumps({"value": value}, indent=1)
 
 
+def _m365_csv(maker: ListMaker, people: Sequence[Person], _: int | None) -> str:
+    head = "Block credential,Display name,Licenses,Object Id,User principal name"
+    rows = [
+        ("False", "P", maker.kind(p), p.number and f"m{p.number}", p.address)
+        for p in people
+    ]
+    return _csv(head, *rows)
+
+
 def _slack(maker: ListMaker, people: Sequence[Person], _: int | None) -> str:
     info = [
         f'"{"" if person.number is None else f"U{person.number}"}":\n'
@@ -236,6 +245,12 @@ LISTS = {
         ("m365/e3", "m365/e5"),
         _m365,
         more=lambda text: text[:-1] + ', "@odata.nextLink": "https://x.example/2"}',
+        unknown="is not in the table",
+    ),
+    "m365-users-csv": ListMaker(
+        ("Microsoft 365 E3", "Microsoft 365 E5"),
+        ("m365/e3", "m365/e5"),
+        _m365_csv,
         unknown="is not in the table",
     ),
     "slack-billable": ListMaker(
