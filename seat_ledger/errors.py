@@ -29,6 +29,8 @@ class LedgerError(Exception):
 
     code: str = "ledger_error"
     exit_code: int = 1
+    wrote_nothing: bool = False
+    """Whether it is certain that the command that failed left nothing."""
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from seat_ledger.errors import (
     Locked,
     NotAllowed,
     NotFound,
+    OutcomeUnknown,
     SchemaMismatch,
     Unavailable,
 )
@@ -69,7 +70,18 @@ def for_visitor(error: LedgerError, log: Log, *, redact: bool) -> LedgerError:
     log("failed", code=error.code, reason=error.message, hint=error.try_)
     plain = LedgerError((type(error).__doc__ or "").strip().partition("\n")[0])
     plain.code, plain.exit_code = error.code, error.exit_code
+    if error.wrote_nothing and not isinstance(error, Conflict):  # which says so
+        plain.message += " Nothing was written."
+    # What an unknown outcome advises names what the caller named alone.
+    plain.try_ = error.try_ if isinstance(error, OutcomeUnknown) else _way_out(error)
     return plain
+
+
+def _way_out(error: LedgerError) -> str:
+    """What a visitor can do about a failure that is the operator's."""
+    if isinstance(error, Unavailable | Conflict | Locked):
+        return "try again in a moment; the server's log says what failed"
+    return "ask whoever runs the server: its log says what failed"
 
 
 class BugFiles:

@@ -457,6 +457,7 @@ def outcome_of(error: LedgerError, command: Command, is_unknown: bool) -> Ledger
     if not is_unknown:
         error.message = f"{error.message.rstrip('.')}. Nothing was written."
         error.args = (error.message,)
+        error.wrote_nothing = True
         return error
     account, key = command.envelope.account, command.envelope.idempotency_key
     again = "repeat it with the same idempotency key, which records it once"

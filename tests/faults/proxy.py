@@ -21,6 +21,10 @@ class Proxy:
         self.conninfo = make_conninfo(conninfo, host="127.0.0.1", port=port)
         self.lose: str | None = None
         self.lost = 0
+        self.of = b""
+        """What the client sent in the transaction whose COMMIT is cut off."""
+        self.is_final = False
+        """Whether no connection serves any more once one has been cut off."""
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -35,6 +39,9 @@ class Proxy:
                 client, _ = self.listening.accept()
             except OSError:
                 return
+            if self.is_final and self.lost:
+                client.close()
+                continue
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             server.connect(str(self.server))
             cut = threading.Event()
@@ -46,8 +53,12 @@ class Proxy:
     def _to_server(
         self, client: socket.socket, server: socket.socket, cut: threading.Event
     ) -> None:
+        is_chosen = False
         while data := _receive(client):
-            if self.lose is not None and b"COMMIT" in data:
+            if self.is_final and self.lost:
+                break
+            is_chosen = is_chosen or self.of in data
+            if self.lose is not None and is_chosen and b"COMMIT" in data:
                 what, self.lose = self.lose, None
                 self.lost += 1
                 if what == "the reply":
