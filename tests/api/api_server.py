@@ -17,6 +17,7 @@ from seat_ledger.cli.api.application import Api, ApiProtocol
 from seat_ledger.cli.api.recording import Writers
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.options.session import Session
+from tests.support.named_commands import unusable
 from tests.support.waiting import AT_MOST, wait_for_end, wait_until
 
 
@@ -34,6 +35,7 @@ class Replied(NamedTuple):
         assert document["status"] == self.status
         assert document["detail"]
         assert "Traceback" not in self.text
+        assert unusable(f"{document['detail']} {document['try'] or ''}") == []
         return self.status, document["code"]
 
 

@@ -22,6 +22,7 @@ from seat_ledger.projections.reader.pool import PooledReader
 from tests.api.conftest import program
 from tests.in_process import Program
 from tests.program import PRO, PROGRAM
+from tests.support.named_commands import unusable
 
 __all__ = ["program"]
 ACME = {"account": "acme"}
@@ -156,12 +157,14 @@ def test_a_failure_is_a_sentence(
     assert result.is_error
     assert words in text
     assert "Traceback" not in text
+    assert unusable(text) == []
 
 
 def test_a_database_that_is_away_is_a_sentence() -> None:
     (result,) = call("host=/nonexistent dbname=x", ("event_list", {}))
     assert result.is_error
     assert "Try:" in text_of(result)
+    assert unusable(text_of(result)) == []
 
 
 def test_with_redact_nobody_is_named(program: Program) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 from program import PRO, PROGRAM, Program
 
 from seat_ledger.application import CommandService
+from tests.support.named_commands import unusable
 from tests.support.waiting import AT_MOST, wait_for_end
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\">'&{{7*7}}\u202e"
@@ -167,6 +169,13 @@ class Answered(NamedTuple):
     def json(self) -> Any:
         return json.loads(self.text)
 
+    def in_words(self) -> str:
+        """What a failure says, as a page or as JSON."""
+        if "json" in (self.headers["Content-Type"] or "") and self.text:
+            failure = self.json()
+            return f"{failure['message']} {failure['try'] or ''}"
+        return html.unescape(re.sub("<[^>]*>", "   ", self.text))
+
 
 def text_of(answer: Any) -> str:
     """The text of an answer; of a workbook that of everything in it."""
@@ -205,7 +214,9 @@ class Console:
             with urllib.request.urlopen(request, timeout=AT_MOST) as answer:
                 return Answered(answer.status, text_of(answer), answer.headers)
         except urllib.error.HTTPError as error:
-            return Answered(error.code, error.read().decode(), error.headers)
+            answered = Answered(error.code, error.read().decode(), error.headers)
+            assert unusable(answered.in_words()) == []
+            return answered
 
     def send(
         self,

@@ -10,15 +10,12 @@ import ast
 import functools
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
-from seat_ledger.cli.main import program
-from seat_ledger.cli.options.session import Session
+from tests.support.named_commands import COMMAND, named_in, why_not
 from tests.support.syntax import nodes, tree_of
 
 ROOT = Path(__file__).parents[2]
@@ -27,10 +24,11 @@ SOURCES = [
     for room in ("cli", "projections", "seat_ledger")
     for file in sorted((ROOT / room).rglob("*.py"))
 ]
-COMMAND = re.compile(
-    r"(?<!\S)'seat-ledger (?P<quoted>(?:[^'\n]|'[^'\s]+')*?)'(?![\w/])"
-    r"|(?<![\w'/])seat-ledger (?P<bare>[a-z][^\n]*?)(?=$|\n|   |; |, then | \(|\))"
-)
+PAGES = [
+    *sorted((ROOT / "cli" / "console" / "templates").glob("*.html")),
+    *sorted((ROOT / "cli" / "output" / "texts").glob("*.json")),
+]
+"""Templates and catalogues: what a page or a letter says in either language."""
 VALUE = "1"
 """What stands for a value that is filled in: a key, a position and a number alike."""
 
@@ -75,9 +73,11 @@ def tries() -> list[tuple[str, str]]:
 def commands() -> Iterator[tuple[str, str]]:
     for file in SOURCES:
         for line, text in texts(tree_of(file)):
-            joined = re.sub(r"\\\n\s*", " ", text)
-            for result in COMMAND.finditer(joined):
-                words = (result["quoted"] or result["bare"]).strip().rstrip(".")
+            for words in named_in(text):
+                yield f"{file.relative_to(ROOT)}:{line}", words
+    for file in PAGES:
+        for line, text in enumerate(file.read_text().splitlines(), 1):
+            for words in named_in(re.sub(r'<[^>]*>|",?$', "   ", text)):
                 yield f"{file.relative_to(ROOT)}:{line}", words
 
 
@@ -122,6 +122,8 @@ def test_the_places_are_listed() -> None:
     assert len(tries()) > 60
     words = {command for _, command in tries()}
     assert {"projection rebuild", "user list --account 1", "event show 1"} <= words
+    assert "invoice audit FILE --keep" in words  # a template
+    assert "serve --allowed-host NAAM" in words  # a catalogue
 
 
 def test_a_command_that_is_named_is_one_that_runs(
@@ -134,24 +136,3 @@ def test_a_command_that_is_named_is_one_that_runs(
         (tmp_path / file).touch()
     messages = [(place, command, why_not(command)) for place, command in tries()]
     assert [message for message in messages if message[2]] == []
-
-
-def why_not(command: str) -> str:
-    """Why a command does not run; '' where it does."""
-    words, node = shlex.split(command), click.Context(program, obj=Session())
-    result: click.Command = program
-    while isinstance(result, click.Group) and words:
-        inner = result.get_command(node, words[0])
-        if inner is None:
-            return f"unknown command '{words[0]}'"
-        result, node = inner, click.Context(inner, parent=node)
-        words = words[1:]
-    if isinstance(result, click.Group):
-        return "it is a group"
-    try:
-        result.make_context(command, words, parent=node)
-    except click.exceptions.Exit:  # --help ends so
-        return ""
-    except click.ClickException as refused:
-        return refused.format_message()
-    return ""
