@@ -8,7 +8,8 @@ colleague says the same there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -24,7 +25,7 @@ from seat_ledger.cli.output.render import Answer
 from seat_ledger.domain.calendar import ZoneHistory, local_date, local_time
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso, shown
-from seat_ledger.errors import LedgerError
+from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.lazy import lazy
 from seat_ledger.projections import search
 from seat_ledger.projections.attention import Attention, attention
@@ -53,6 +54,17 @@ class Page:
     answer: Answer
     fill: Callable[[], dict[str, Any]] = dict
     identity: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def _a_moment(text: str) -> Iterator[None]:
+    """Refuse what is no moment at all by the catalogue's sentence."""
+    try:
+        yield
+    except InvalidInput as error:
+        if isinstance(error, UnreadableRequest) or error.code != InvalidInput.code:
+            raise
+        raise UnreadableRequest("moment", text=shown(text), try_=error.try_) from error
 
 
 class PageRequest(Question):
@@ -96,6 +108,22 @@ class PageRequest(Question):
         if not (text.isascii() and text.isdigit() and len(text) <= 18):
             raise UnreadableRequest("number", name=name, text=shown(text))
         return max(int(text), least)
+
+    def moment_of(self, text: str) -> datetime:
+        """A moment by the account's clocks. Raises InvalidInput."""
+        with _a_moment(text):
+            return parse_moment(text, self.clocks, self.now)
+
+    @lazy
+    def as_of(self) -> datetime:
+        """The moment asked about; one that cannot be read is refused in its words."""
+        with _a_moment(self.options["as_of"] or ""):
+            return super().as_of
+
+    def knowledge_of(self, text: str) -> Knowledge:
+        """What was known at a position or a moment, refused likewise."""
+        with _a_moment(text):
+            return super().knowledge_of(text)
 
     def may_see(self, account: str | None) -> bool:
         """Whether the visitor may see an account at all."""

@@ -7,6 +7,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -66,7 +67,7 @@ class Sheet:
             rereading=differs,
             request=request,
             page=page,
-            t=request.words,
+            t=_PageWords(request.words.language),
             when=_Moments(request),
             path=path,
             pinned=pinned,
@@ -138,6 +139,16 @@ def _languages(
         for code in LANGUAGES
         if code != words.language
     ]
+
+
+class _PageWords(Words):
+    """The texts of a page: markup of ours in a gap stays so, all else is escaped."""
+
+    def __call__(self, key: str, **values: Any) -> str:
+        if not any(isinstance(value, Markup) for value in values.values()):
+            return super().__call__(key, **values)
+        harmless = {name: harmless_in_page(value) for name, value in values.items()}
+        return escape(super().__call__(key)).format(**harmless)
 
 
 class _Moments:

@@ -39,6 +39,10 @@ LOOKED_AT: dict[str, dict[str, Any]] = {
     "seat": SEAT,
     "nowhere": {},
     "invoices": {"sort": "-amount"},
+    "accounts": {"sort": "-purchased"},
+    "seats": {"account": "acme", "sort": "-bought"},
+    "findings": {**PAGES["findings"], "sort": "-difference"},
+    "renewals": {"account": "acme", "within": "90d", "sort": "account"},
     "idle": {**PAGES["idle"], "sort": "amount"},
     "users": {"account": "acme", "sort": "name"},
 }

@@ -75,15 +75,17 @@ def _is_pinned(link: str) -> bool:
 
 
 def test_every_link_of_every_page_leads_to_an_answer(console: Console) -> None:
-    """One of each kind; in Dutch, as the other tests ask in English."""
+    """One of each kind, without markup as text; in Dutch, as others ask in English."""
     waiting, failed = ["/"], []
     kinds: set[tuple[str, ...]] = set()
     while waiting:
         link = waiting.pop()
         answer = console.open(console.url + link, {"Accept-Language": "nl"})
-        if answer.status >= HTTPStatus.BAD_REQUEST:
+        is_page = "text/html" in answer.headers["Content-Type"]
+        shows_markup = is_page and "&lt;" in answer.text
+        if answer.status >= HTTPStatus.BAD_REQUEST or shows_markup:
             failed.append((answer.status, link))
-        if _is_pinned(link) or "text/html" not in answer.headers["Content-Type"]:
+        if _is_pinned(link) or not is_page:
             continue
         for following in sorted(_links(answer.text)):
             if (kind := _kind(following)) not in kinds:
@@ -92,6 +94,26 @@ def test_every_link_of_every_page_leads_to_an_answer(console: Console) -> None:
     assert not failed
     linked = {f"/{name}" for name in PAGES} - NOT_LINKED
     assert {page for page, *_ in kinds} >= linked
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "account?account=acme&as_of=gisteren",
+        "account?account=acme&known_at=gisteren",
+        "compare?account=acme&before=gisteren",
+        "events?account=acme&since=gisteren",
+        "events?account=acme&type=Fired",
+        "attention?kind=odd",
+        "idle?account=acme&unit_price=veel",
+        "idle?account=acme&unit_price=1+2",
+    ],
+)
+def test_a_dutch_refusal_is_dutch_throughout(console: Console, link: str) -> None:
+    answer = console.open(f"{console.url}/{link}", {"Accept-Language": "nl"})
+    assert answer.status == HTTPStatus.BAD_REQUEST
+    assert 'class="answer"' in answer.text
+    assert 'lang="en"' not in answer.text.partition("<main")[2]
 
 
 @pytest.mark.parametrize("page", ["idle", "compare"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.domain.calendar import ZoneHistory, local_date
 from seat_ledger.domain.values import iso
-from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.attention import AccountAttention, Attention
 from seat_ledger.projections.attention.waiting import (
     KINDS,
@@ -27,7 +27,7 @@ def attention_page(request: PageRequest) -> Page:
     """What needs attention in all accounts; with a `kind`, in which of them."""
     kind = request.params.get("kind", "")
     if kind and kind not in KINDS:
-        raise InvalidInput(f"There is no such kind of attention: {', '.join(KINDS)}.")
+        raise UnreadableRequest("attention_kind", kinds=", ".join(KINDS))
     request.is_about_all()
     if kind:
         return _accounts(request, kind)
@@ -145,6 +145,8 @@ def _items(request: PageRequest, rows: list[Row]) -> Iterator[tuple[str, str, st
 def _of_a_store_row(request: PageRequest, row: Row) -> str:
     words, kind, at = request.words, row["kind"], row["at"]
     when = "" if at is None else words.moment(at.replace(microsecond=0), _UTC)
+    if kind == "rebuilt" and not row["count"]:
+        return words("attention_up_to_date", when=when)
     if kind == "rebuilt":
         return words.counted("attention_rebuilt", row["count"], when=when)
     if kind == "undelivered":

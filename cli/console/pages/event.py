@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.domain.events import EVENT_CLASSES
-from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import shown
-from seat_ledger.errors import InvalidInput, NotFound
+from seat_ledger.errors import NotFound
 from seat_ledger.projections import journal
 from seat_ledger.projections.journal.selection import EventSelection, select
 from seat_ledger.projections.reader import AccountSetAside, Row
@@ -73,14 +73,11 @@ def _selected(request: PageRequest, filters: dict[str, str]) -> EventSelection:
     """The events that the address selects. Raises InvalidInput, NotFound."""
     topic, actor = filters.get("type"), filters.get("actor", "")
     if topic is not None and topic not in EVENT_CLASSES:
-        raise InvalidInput(f"There is no event of the type {shown(topic)}.")
+        raise UnreadableRequest("event_type", topic=shown(topic))
     if request.hides_people and actor.startswith("system:") and actor != _IMPORT:
-        raise InvalidInput("Names are hidden here: an actor is user- and a number.")
+        raise UnreadableRequest("actor")
     ends = [filters.get(name) for name in ("since", "until")]
-    since, before = (
-        parse_moment(text, request.clocks, request.now) if text else None
-        for text in ends
-    )
+    since, before = (request.moment_of(text) if text else None for text in ends)
     return select(
         request.reader,
         request.knowledge,

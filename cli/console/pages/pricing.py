@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import click
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import PageRequest
 from seat_ledger.cli.options.counting import prices_of
 from seat_ledger.domain.money import Currency, parse_price
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing import Priced
 from seat_ledger.projections.billing.invoices import Issued
@@ -41,8 +43,8 @@ def _typed_prices(request: PageRequest) -> Priced:
     texts = request.params.get("unit_price", "").replace(",", " ").split()
     try:
         prices = prices_of(texts)
-    except click.UsageError as error:
-        raise InvalidInput(error.message) from error
+    except (click.UsageError, InvalidInput) as error:
+        raise UnreadableRequest("price", text=shown(" ".join(texts))) from error
     single = prices.pop(None, None)
     currency = Currency.named(request.params.get("currency"))
     return Priced(single=single, prices=prices, currency=currency)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.pages.billing import invoice_of
 from seat_ledger.cli.console.pages.pricing import priced, priced_by, typed_prices
 from seat_ledger.cli.console.request import PageRequest
@@ -12,7 +13,6 @@ from seat_ledger.cli.output.files import need
 from seat_ledger.cli.reports.content import Content
 from seat_ledger.cli.reports.of_account import of_account, repeated_at
 from seat_ledger.cli.reports.written import provenance
-from seat_ledger.errors import InvalidInput
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import invoices
 from seat_ledger.projections.reader import AccountQuestion
@@ -60,8 +60,8 @@ def _invoiced(request: PageRequest) -> tuple[AccountQuestion, billing.CountsQuer
         reader, request["invoice"], request.knowledge, request.account_nos
     )
     if issued.period is None or issued.mode is None:
-        raise InvalidInput(
-            "An invoice of corrections alone has no period to report.",
+        raise UnreadableRequest(
+            "no_period",
             try_="ask for the report of the account or of a period",
         )
     known_at = reader.knowledge(issued.cut_off)

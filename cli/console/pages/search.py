@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.domain.values import fold
-from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.search import Sought, find
 
 MOST = 50
@@ -26,9 +26,8 @@ def search(request: PageRequest) -> Page:
         whole = whole and len(same) <= most
         shown += same[:most]
     if not whole and most == MOST_IN_A_TWIN:
-        raise InvalidInput(
-            f"More than {most:,} results of one kind match.",
-            try_="type more of the name",
+        raise UnreadableRequest(
+            "too_many", most=f"{most:,}", try_="type more of the name"
         )
     request.is_about(dict.fromkeys(row["account"] for row in shown))
     links = [

@@ -72,7 +72,7 @@ def _hint(request: PageRequest, error: LedgerError | None) -> str:
     hint = (error.try_ if error is not None else "") or ""
     for option, label in _OPTIONS.items():
         hint = hint.replace(option, f"“{request.words(label)}”")
-    return hint
+    return f"{hint[0].upper()}{hint[1:].rstrip('.')}." if hint else ""
 
 
 def checked(request: PageRequest, sent: SentFile) -> Page:
