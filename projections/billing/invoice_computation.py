@@ -53,7 +53,7 @@ from seat_ledger.projections.billing.invoices import (
     figures_at,
     issued,
 )
-from seat_ledger.projections.engine.catch_up import Superseded
+from seat_ledger.projections.engine.catch_up import Superseded, alone_at_work
 from seat_ledger.projections.periods import row_of
 from seat_ledger.projections.reader import (
     AccountQuestion,
@@ -437,7 +437,11 @@ class Drafting:
         connection = reader.connection
         connection.execute("COMMIT")
         try:
-            with for_the_moment(connection, events), reader.beyond(events[-1].position):
+            with (
+                alone_at_work(connection),
+                for_the_moment(connection, events),
+                reader.beyond(events[-1].position),
+            ):
                 return draft(reader, request)
         except Superseded:
             return None

@@ -7,7 +7,8 @@ the same as everywhere; only the keys are few.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from typing import Any, LiteralString, NamedTuple
@@ -315,6 +316,18 @@ def locked_advance(connection: _Connection, number: int, head: int) -> int:
         [until, number],
     )
     return until
+
+
+@contextmanager
+def alone_at_work(connection: _Connection) -> Iterator[None]:
+    """Lock out whoever else catches up, in a transaction that is taken back.
+
+    Events that stand for the moment keep every append waiting: whoever adds some waits
+    for the lock before, not with them.
+    """
+    with connection.transaction(force_rollback=True):
+        connection.execute(_LOCK, [CATCH_UP_LOCK])
+        yield
 
 
 def _begin(connection: _Connection, number: int, head: int) -> tuple[int, int, Scope]:

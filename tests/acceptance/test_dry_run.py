@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
+import psycopg
+
+from seat_ledger.application import CommandService
+from seat_ledger.projections.billing.invoice_computation import Drafting
+from seat_ledger.projections.engine.locks import CATCH_UP_LOCK
+from seat_ledger.projections.reader import ConnectedReader
 from tests.in_process import Program
+from tests.support.waiting import wait_for_end, wait_for_waiter
 
 LINES = [
     {"op": "open_account", "account": "acme", "name": "Acme", "time_zone": "UTC",
@@ -115,3 +124,32 @@ def test_invoices_of_untouched_accounts_are_tried_with_their_figures(
     done = program.run("import", "--dry-run", written(tmp_path, free))
     assert done.status == 1
     assert "price_missing" in done.err
+
+
+def test_a_trial_that_waits_for_the_tables_keeps_no_append_waiting(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    program.record({**LINES[0], "account": "other"})
+    assert program.json("user", "list", "-a", "other")["rows"] == []  # catches up
+    lines = [json.dumps(line).encode() for line in (*LINES[:2], LINES[5])]
+    outcomes: list[str] = []
+    reader = partial(ConnectedReader, database, patient=True)
+
+    def try_them(ledger: CommandService, drafting: Drafting) -> None:
+        options = {"compute_invoice": drafting, "compute_after": drafting.after}
+        outcomes.extend(each.outcome for each in ledger.try_lines(lines, **options))
+
+    with (
+        CommandService(database) as ledger,
+        Drafting(reader) as drafting,
+        psycopg.connect(database, autocommit=True) as holder,
+    ):
+        holder.execute("SELECT pg_advisory_lock(%s)", [CATCH_UP_LOCK])
+        trial = Thread(target=try_them, args=(ledger, drafting))
+        trial.start()
+        wait_for_waiter(holder, CATCH_UP_LOCK)
+        program.record({**LINES[1], "account": "other"})
+        holder.execute("SELECT pg_advisory_unlock(%s)", [CATCH_UP_LOCK])
+        wait_for_end([trial])
+    assert outcomes == ["would_record"] * 3
