@@ -79,7 +79,7 @@ STDIN = Path("-")
 )
 @click.option(
     "--column",
-    "columns",
+    "headers",
     multiple=True,
     metavar="NAME=HEADER",
     help="What the file calls one of our columns, as in amount='Net sum'.",

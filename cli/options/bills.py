@@ -110,7 +110,7 @@ def _bare(text: str) -> str:
 
 def bill_reading(options: Mapping[str, Any]) -> BillReading:
     """How the file is to be read, as the options say. Raises UsageError."""
-    columns = _pairs("--column", options["columns"])
+    columns = _pairs("--column", options["headers"])
     defaults = _pairs("--set", options["defaults"])
     for option, names in (("--column", columns), ("--set", defaults)):
         unknown = [name for name in names if name not in _OURS]

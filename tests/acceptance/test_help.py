@@ -46,6 +46,12 @@ def test_the_help_of_each_command_ends_with_an_example_of_it() -> None:
         command.make_context(named[-1], words[len(named) :], parent=root())
 
 
+def test_each_option_of_a_command_has_a_value_of_its_own() -> None:
+    for path, command in leaves(program, ""):
+        names = [param.name for param in command.params]
+        assert len(names) == len(set(names)), path
+
+
 def test_no_example_is_of_a_command_that_is_not_there() -> None:
     shown = {" ".join(example_of(command)) for _, command in leaves(program, "")}
     assert {" ".join(shlex.split(line)) for line in EXAMPLES} <= shown

@@ -154,6 +154,16 @@ def test_columns_and_values_can_be_reported(book: Book) -> None:
     assert (row["verdict"], row["invoice"]) == ("match", "I")
 
 
+def test_columns_that_are_named_are_understood_before_anything_is_judged(
+    book: Book,
+) -> None:
+    text = BILL.replace("Net Amount", "Worth")
+    named = ("--column", "amount=worth", "--explain-file")
+    done = audited(book, text, *DATES, *named)
+    assert done.returncode == 0, done.stderr
+    assert "amount is the column 'worth'" in done.stdout
+
+
 def test_two_names_for_one_column_are_refused(book: Book) -> None:
     text = BILL.replace("Net Amount", "Net Amount;Total").replace("Total;;", "Sum;;")
     done = audited(book, text, *DATES, "--explain-file")

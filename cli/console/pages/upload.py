@@ -133,7 +133,8 @@ def _options(fields: dict[str, str]) -> dict[str, Any]:
     options: dict[str, Any] = {
         name: [line for line in own if line] for name, own in lines.items()
     }
-    return {**options, "date_format": fields.get("date_format", "").strip() or None}
+    date_format = fields.get("date_format", "").strip() or None
+    return {**options, "headers": options["columns"], "date_format": date_format}
 
 
 def _check_accounts(request: PageRequest, spool: Spool) -> None:
