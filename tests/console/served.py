@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from program import PRO, PROGRAM, Program
 
 from seat_ledger.application import CommandService
+from tests.integration.tables import catch_up
 from tests.support.named_commands import unusable
 from tests.support.waiting import AT_MOST, wait_for_end
 
@@ -149,10 +150,11 @@ class Filled(NamedTuple):
 
 
 def filled(conninfo: str) -> Filled:
-    """Record the story."""
+    """Record the story, and have all of it in the tables before anything is asked."""
     done = Program(conninfo).lines(*story())
     assert done.returncode == 0, done.stderr
     last = json.loads(done.stdout)["rows"][-1]
+    catch_up(conninfo)
     return Filled(conninfo, last["positions"][-1])
 
 
