@@ -65,6 +65,9 @@ def for_the_moment(
 
 def cannot_stand(error: psycopg.Error) -> bool:
     """Whether the session may not record, or somebody else recorded since."""
-    taken = isinstance(error, psycopg.errors.UniqueViolation)
+    taken = (
+        isinstance(error, psycopg.errors.UniqueViolation)
+        and error.diag.table_name == "stored_events"
+    )
     refused = isinstance(error, psycopg.errors.InsufficientPrivilege)
     return taken or refused or error.sqlstate in {NOT_NEXT, BEHIND}

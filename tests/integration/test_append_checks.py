@@ -26,6 +26,7 @@ from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import Append, LedgerRecorder
 from seat_ledger.store.refused_appends import BEHIND, NOT_NEXT
 from seat_ledger.store.settings import Settings
+from seat_ledger.store.tried_events import cannot_stand
 from tests.oracle.stored import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program
 from tests.support.waiting import end_others
@@ -467,3 +468,23 @@ def test_another_line_before_makes_the_same_line_another(
 
 def positions(outcomes: Sequence[LineOutcome]) -> list[tuple[int, ...]]:
     return [outcome.positions for outcome in outcomes]
+
+
+def test_r101_only_a_place_taken_in_the_store_is_somebody_elses(
+    ledger: CommandService, database: str
+) -> None:
+    """A key that is twice in another table says nothing of who recorded meanwhile."""
+    ledger.execute(OPEN)
+    ledger.execute(ANN)
+    with psycopg.connect(database) as connection:
+        with pytest.raises(psycopg.errors.UniqueViolation) as in_a_table:
+            connection.execute(
+                "INSERT INTO ledger.user_name SELECT * FROM ledger.user_name"
+            )
+        connection.rollback()
+        with pytest.raises(psycopg.Error) as in_the_store:
+            connection.execute(
+                "INSERT INTO ledger.stored_events SELECT * FROM ledger.stored_events"
+            )
+    assert not cannot_stand(in_a_table.value)
+    assert cannot_stand(in_the_store.value)
