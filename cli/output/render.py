@@ -224,7 +224,7 @@ def columns_and_rows(
     fixed = answer.header or _header_of(command or _running_command())
     if fixed:
         fixed = names_chosen(fixed, view.columns if view else ())
-        return fixed, ({n: at(row, n) for n in fixed} for row in answer.rows)
+        return fixed, map(_picker(fixed), answer.rows)
     rows: Iterable[dict[str, object]] = (dict(_flat(row)) for row in answer.rows)
     header: dict[str, object] = {}
     if answer.flat:
@@ -256,20 +256,45 @@ def at(row: Row, name: str) -> object:
     value: Any = row
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
+    return _nested(value)
+
+
+def _nested(value: object) -> object:
     if isinstance(value, list | Mapping):
         return to_json(value) if value else ""
     return value
+
+
+_LEAVES = {str, int, bool, type(None), datetime, date}
+"""Types that nest nothing, and nearly all that a row has."""
+
+
+def _picker(header: Sequence[str]) -> Callable[[Row], dict[str, object]]:
+    """What takes a header's columns out of a row, each as :func:`at` does."""
+    columns = [(name, "." in name) for name in header]
+
+    def pick(row: Row) -> dict[str, object]:
+        return {
+            name: at(row, name)
+            if is_dotted
+            else value
+            if type(value := row.get(name)) in _LEAVES
+            else _nested(value)
+            for name, is_dotted in columns
+        }
+
+    return pick
 
 
 def _written(
     header: Sequence[str], rows: Iterable[Mapping[str, object]]
 ) -> Generator[str, None, None]:
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, header, lineterminator="\n")
+    writer = csv.writer(buffer, lineterminator="\n")
     if header:
-        writer.writeheader()
+        writer.writerow(header)
     for row in rows:
-        writer.writerow({key: cell_of(row.get(key)) for key in header})
+        writer.writerow([cell_of(row.get(key)) for key in header])
         if buffer.tell() > _CHUNK:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -297,6 +322,8 @@ def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:
 
 def cell_of(value: object) -> object:
     """A cell that no spreadsheet takes for a formula."""
+    if value is None or type(value) is int:
+        return value
     if isinstance(value, datetime | date):
         return _plain(value)
     if isinstance(value, bool):
@@ -311,6 +338,8 @@ def cell_of(value: object) -> object:
 
 def readable(text: str) -> str:
     """A text of a cell, with what drives a terminal or turns its order spelled out."""
+    if text.isascii() and text.isprintable():
+        return text
     return _UNSEEN.sub(lambda match: harmless(match[0]), text)
 
 

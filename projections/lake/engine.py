@@ -56,7 +56,7 @@ UNREAD = {
 
 _CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
     "threads": "1",
-    "memory_limit": "220MB",
+    "memory_limit": "180MB",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }

@@ -31,6 +31,7 @@ from scripts.benches import (
     decoding,
     integrity,
     lake,
+    phases,
     projections,
 )
 from scripts.benches.converting import bench_convert
@@ -373,6 +374,7 @@ BENCHES: dict[str, Callable[[str, int], dict[str, Any]]] = {
     "snapshot": bench_snapshot,
     **projections.BENCHES,
     **decoding.BENCHES,
+    **phases.BENCHES,
     **billing.BENCHES,
     **integrity.BENCHES,
     **console.BENCHES,
@@ -384,6 +386,7 @@ EVENTS = {
     "snapshot": 100_000,
     **projections.EVENTS,
     **decoding.EVENTS,
+    **phases.EVENTS,
     **billing.EVENTS,
     **integrity.EVENTS,
     **console.EVENTS,
