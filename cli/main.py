@@ -14,6 +14,7 @@ import click
 
 from seat_ledger import __version__
 from seat_ledger.cli.options import environment
+from seat_ledger.cli.options.examples import show_examples
 from seat_ledger.cli.options.session import Session, check_values_of, option_database
 from seat_ledger.cli.output.failures import (
     bug_in_words,
@@ -21,7 +22,6 @@ from seat_ledger.cli.output.failures import (
     print_json_failure,
 )
 from seat_ledger.cli.output.streams import ReaderLeft, drop_output, prepare
-from seat_ledger.cli.topics.examples import show_examples
 from seat_ledger.errors import (
     LedgerError,
     OutputClosed,
@@ -57,7 +57,7 @@ COMMANDS = {
         "Whole tables as CSV, JSON Lines or Parquet.",
     ),
     "finding": ("commands.finding:group", "What audits found: kept, settled."),
-    "help": ("topics:help_", "Concepts, audits, operations, formats."),
+    "help": ("commands.help:help_", "Concepts, audits, operations, formats."),
     "import": ("commands.import_file:import_", "Record the commands of a file."),
     "integrity": (
         "commands.integrity:group",

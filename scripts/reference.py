@@ -11,7 +11,7 @@ import click
 
 import seat_ledger
 from seat_ledger.cli.main import COMMANDS, program
-from seat_ledger.cli.topics import TOPICS, title_of
+from seat_ledger.cli.output.pages import TOPICS, title_of
 from seat_ledger.domain.events import EVENT_CLASSES
 from seat_ledger.errors import REFUSALS, CommandRefused, LedgerError
 from seat_ledger.projections.engine.registry import ROOMS

@@ -18,7 +18,6 @@ from seat_ledger.commands.messages import OPERATIONS, Command, read_command
 from seat_ledger.commands.repository import AccountRepository, Settings
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.invoice_draft import ComputeInvoice
-from seat_ledger.errors import InvalidInput
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.trial import try_lines
@@ -127,8 +126,6 @@ class CommandService:
         its own accounts: see :mod:`seat_ledger.importing.sharing`. Raises InvalidInput
         where there are fewer than one.
         """
-        if workers < 1:
-            raise InvalidInput("An import needs at least one worker.")
         chunk = self.accounts.settings.import_chunk
         if workers == 1:
             return import_lines(self.execution, lines, **{"chunk": chunk, **options})

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from seat_ledger.cli.api.documents import document_schema
 from seat_ledger.cli.api.fields import Schema, plain_schema
-from seat_ledger.cli.topics.schemas import OF_RECORDING
+from seat_ledger.cli.output.schemas import OF_RECORDING
 from seat_ledger.commands.messages import OPERATIONS, Batch, Envelope, Operation
 
 _COMMAND, _LINE = "Command", "BatchLine"

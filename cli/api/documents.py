@@ -16,7 +16,7 @@ from seat_ledger.cli.api.fields import (
     plain_schema,
 )
 from seat_ledger.cli.output.csv_headers import RECORDED, RENEWED, header_of
-from seat_ledger.cli.topics.schemas import OF_RECORDING
+from seat_ledger.cli.output.schemas import OF_RECORDING
 from seat_ledger.domain.events import LedgerEvent
 from seat_ledger.projections.exports import FIELDS
 

@@ -16,7 +16,7 @@ from seat_ledger.cli.api.command_schemas import file_schema
 from seat_ledger.cli.api.documents import document_schema
 from seat_ledger.cli.api.fields import Schema
 from seat_ledger.cli.output.csv_headers import HEADERS
-from seat_ledger.cli.topics.schemas import COMMANDS, FAILURE, OF_RECORDING, file_name
+from seat_ledger.cli.output.schemas import COMMANDS, FAILURE, OF_RECORDING, file_name
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 WITH_DOCUMENTS = (*HEADERS, "seat save", "user erase", OF_RECORDING)

@@ -6,7 +6,6 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -23,11 +22,11 @@ from seat_ledger.cli.options.session import (
     options_of_answering,
     options_of_local_listing,
 )
+from seat_ledger.cli.output.pages import print_page, text_of_source
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
-from seat_ledger.cli.topics import print_page
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.choosing import draft_of, fit_of, fits_of
 from seat_ledger.sources.shipped import shipped_mapping, shipped_names, shipped_text
@@ -80,8 +79,7 @@ def show(name: str, *, toml: bool) -> None:
     if toml:
         write_data(shipped_text(name), is_json=False)
         return
-    pages = resources.files("seat_ledger.cli.topics").joinpath("sources")
-    print_page(pages.joinpath(f"{name}.md").read_text("utf-8"))
+    print_page(text_of_source(name))
 
 
 @group.command()

@@ -27,7 +27,7 @@ from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso, shown
 from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.lazy import lazy
-from seat_ledger.projections import search
+from seat_ledger.projections.accounts import search
 from seat_ledger.projections.attention import Attention, attention
 from seat_ledger.projections.billing import invoices
 from seat_ledger.projections.billing.price_book import recorded

@@ -242,6 +242,15 @@ def confirm(question: str, lost: str) -> None:
         raise CommandRefused("not_confirmed", f"Nothing was {lost}.")
 
 
+def session_of(url: str | None) -> Session:
+    """A session on a database: the one that is named, or that of the environment."""
+    if url == "":
+        raise InvalidInput("The URL is empty: it names no database.", try_="omit it")
+    session = Session()
+    session.database = url or os.environ.get("SEAT_LEDGER_DATABASE_URL")
+    return session
+
+
 def default_actor() -> str:
     """Who acts where nobody is named: the login name (R36)."""
     try:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from seat_ledger.domain.values import fold
-from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import AccountQuestion, Row, utc
 from seat_ledger.sources.reconciliation import (
     AccountList,
@@ -43,11 +42,18 @@ def ledger_side(question: AccountQuestion, listed: AccountList) -> LedgerSide:
     new = arriving - members.keys()
     addresses = {fold(by_user[user].email or "") for user in new}
     del by_user
+    totals = question.reader.ask(
+        "counts",
+        "totals",
+        question.known_at,
+        account_nos=[question.account.no],
+        as_of=question.as_of,
+    )
     return LedgerSide(
         question.account.opened_at,
         held,
         members,
-        {row["seat_type"]: row["purchased"] for row in holdings.totals(question)},
+        {row["seat_type"]: row["purchased"] for row in totals},
         _observed(question),
         ended,
         _free(question, listed),

@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
-
-from seat_ledger.domain.values import iso
 
 Moment = str | date | datetime
 """When: an instant, or what people write, such as ``2026-03-14`` or ``last march``.
@@ -91,18 +88,3 @@ class Recording(Frozen):
     positions: tuple[int, ...]
     repeated: bool
     dry_run: bool
-
-
-def as_json(value: Any) -> Any:
-    """A value as it stands in a command file: moments and amounts as texts."""
-    if isinstance(value, datetime):
-        return value.isoformat() if value.tzinfo is None else iso(value)
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, Mapping):
-        return {name: as_json(field) for name, field in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_json(item) for item in value]
-    return value

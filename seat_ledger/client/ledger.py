@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Self
 
+from seat_ledger.cli.options.arguments import as_json, command_of
 from seat_ledger.cli.options.invoice_seal import sealing
-from seat_ledger.cli.options.session import Session, default_actor
+from seat_ledger.cli.options.session import default_actor, session_of
 from seat_ledger.cli.options.writing import clock_of, recorded_answer
 from seat_ledger.cli.output.render import document, to_json
-from seat_ledger.client.documents import Recording, as_json
+from seat_ledger.client.documents import Recording
 from seat_ledger.client.operations import AsyncOperations, Operations
 from seat_ledger.client.threads import in_thread
-from seat_ledger.commands.messages import OPERATIONS
-from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.invoice_computation import Drafting
 
 _ASIDE_AGE = 5.0
@@ -131,25 +129,3 @@ class AsyncSeatLedger(AsyncOperations):
 
     close = in_thread(SeatLedger.close)
     execute = in_thread(SeatLedger.execute)
-
-
-def command_of(op: str, account: str | None, fields: dict[str, Any]) -> dict[str, Any]:
-    """A command of what was given: what was left out is no part of it (R73)."""
-    declared = OPERATIONS[op].model_fields
-    command: dict[str, Any] = {"op": op}
-    if account is not None:
-        command["account"] = account
-    for name, value in fields.items():
-        default = declared[name].default if name in declared else None
-        if value is not None and value not in ((), default):
-            command[name] = value
-    return command
-
-
-def session_of(url: str | None) -> Session:
-    """A session on a database: the one that is named, or that of the environment."""
-    if url == "":
-        raise InvalidInput("The URL is empty: it names no database.", try_="omit it")
-    session = Session()
-    session.database = url or os.environ.get("SEAT_LEDGER_DATABASE_URL")
-    return session

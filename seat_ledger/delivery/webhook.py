@@ -21,7 +21,6 @@ from http import HTTPStatus
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
 PATIENCE = 15.0
@@ -67,7 +66,7 @@ def check_url(url: str, *, allow_private: bool) -> None:
         raise InvalidInput("The subscriber's address cannot be used.")
     if not allow_private and _is_private(host):
         raise InvalidInput(
-            f"{shown(host)} is a private address.",
+            f"'{host.partition('%')[0]}' is a private address.",
             try_="name a public one, or allow it: --allow-private",
         )
 

@@ -34,7 +34,13 @@ from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.handler import Caller
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.invoice_draft import ComputeInvoice, InvoiceRequest
-from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
+from seat_ledger.errors import (
+    Conflict,
+    InvalidInput,
+    LedgerError,
+    OutcomeUnknown,
+    Unavailable,
+)
 from seat_ledger.importing import worker
 from seat_ledger.importing.chunk import Chunk, Import
 from seat_ledger.importing.importer import CHUNK, failure, has_keys_of_bytes
@@ -110,7 +116,12 @@ def share_lines(  # noqa: PLR0913  each is an option of its own
     compute_invoice: ComputeInvoice | None = None,
     start: StartWorker | None = None,
 ) -> Generator[LineOutcome]:
-    """What :func:`import_lines` does, with so many processes that decide lines."""
+    """What :func:`import_lines` does, with so many processes that decide lines.
+
+    Raises InvalidInput where there are fewer than one.
+    """
+    if workers < 1:
+        raise InvalidInput("An import needs at least one worker.")
     keys = KeyChain(with_bytes=has_keys_of_bytes(execution))
     caller = Caller(default_actor, compute_invoice)
     with undisturbed(), ThreadPoolExecutor(1, "import") as clerk:

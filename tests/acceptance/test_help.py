@@ -12,8 +12,8 @@ import pytest
 from click.shell_completion import ShellComplete, get_completion_class
 
 from seat_ledger.cli.main import main, program
+from seat_ledger.cli.options.examples import EXAMPLES
 from seat_ledger.cli.options.session import Session
-from seat_ledger.cli.topics.examples import EXAMPLES
 
 EXAMPLE = re.compile(r"Example: seat-ledger (.*)")
 

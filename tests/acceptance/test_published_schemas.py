@@ -20,7 +20,7 @@ from seat_ledger.cli.api.published import published, text_of
 from seat_ledger.cli.main import COMMANDS
 from seat_ledger.cli.main import program as command_line
 from seat_ledger.cli.options.session import ReadingFunction
-from seat_ledger.cli.topics import schemas
+from seat_ledger.cli.output import schemas
 from tests.in_process import Program, run
 from tests.property.comparison import Comparison
 from tests.property.histories import opening

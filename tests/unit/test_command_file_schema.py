@@ -10,7 +10,8 @@ import jsonschema_rs
 import pytest
 from pydantic import ValidationError
 
-from seat_ledger.cli.topics import schemas, text_of
+from seat_ledger.cli.output import schemas
+from seat_ledger.cli.output.pages import text_of
 from seat_ledger.commands.messages import OPERATIONS, parse_line, read_command
 from seat_ledger.errors import InvalidInput
 

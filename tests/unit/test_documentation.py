@@ -12,7 +12,7 @@ from scripts.reference import reference
 from seat_ledger.cli.main import COMMANDS, program
 from seat_ledger.cli.options import environment
 from seat_ledger.cli.options.session import Session
-from seat_ledger.cli.topics import TOPICS
+from seat_ledger.cli.output.pages import TOPICS
 from seat_ledger.store.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from typing import Any
 from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.domain.values import fold
-from seat_ledger.projections.search import Sought, find
+from seat_ledger.projections.accounts.search import Sought, find
 
 MOST = 50
 MOST_IN_A_TWIN = 5000
