@@ -77,6 +77,7 @@ _BESIDE = {
         f"{keys_within('causes?', 'wrong_at_issue corrected_later not_known_at_issue')}"
         f" {keys_within('totals?[]', 'currency invoiced_amount ledger_amount')} "
         f"{keys_within('totals?[]', 'difference not_priced')} "
+        f"{keys_within('wrong_totals?[]', 'line amount added_amount')} "
         f"{keys_within('explained?[]', 'line invoice account period seat_type')} "
         f"{keys_within('explained?[]', 'verdict cause currency within_windows')} "
         f"{keys_within('explained?[]', 'ledger_quantity_least ledger_quantity_most')} "

@@ -143,7 +143,7 @@ def audit(  # noqa: PLR0913  an option each
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
         _print_understood(invoices)
-        summary = _judged(question, file.name, spool, options)
+        summary = _judged(question, invoices, spool, options)
         if report is not None:
             _report(question, file, report, spool, summary, language)
         if letter is not None:
@@ -183,7 +183,7 @@ def answer_of_source(
     if explain_file:
         return explained_file(question, invoices, names)
     spool.keep(invoices.lines())
-    summary = _judged(question, source.path.name, spool, options)
+    summary = _judged(question, invoices, spool, options)
     return _answer(
         question, invoices, names, spool, summary, only_findings=only_findings
     )
@@ -201,7 +201,7 @@ def _invoices(file: Path, reading: BillReading, names: NameResolver) -> InvoiceF
 
 
 def _judged(
-    question: Question, file: str, spool: Spool, options: dict[str, Any]
+    question: Question, invoices: InvoiceFile, spool: Spool, options: dict[str, Any]
 ) -> Summary:
     """Hold what was read of a file against the ledger."""
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
@@ -210,8 +210,15 @@ def _judged(
     question.is_about(spool.accounts())
     until = question.knowledge.moment(question.now)
     books = books_of(options)
-    with naming_lines_of(file):
-        return audit.audit(question.reader, spool, question.knowledge, until, books)
+    with naming_lines_of(invoices.path.name):
+        return audit.audit(
+            question.reader,
+            spool,
+            question.knowledge,
+            until,
+            books,
+            invoices.wrong_totals,
+        )
 
 
 def _check_targets(file: Path, report: Path | None, letter: Path | None) -> None:
@@ -233,7 +240,8 @@ def _print_understood(invoices: InvoiceFile) -> None:
     if invoices.ignored:
         print_message(f"Columns not used: {', '.join(invoices.ignored)}.")
     for total in invoices.totals:
-        print_message(total_in_words(total))
+        if total.agrees:
+            print_message(total_in_words(total))
 
 
 def _report(  # noqa: PLR0913, PLR0917  what an audit is
@@ -277,7 +285,7 @@ def _answer(  # noqa: PLR0913  what a file was read into
         notes = [*_in_words(findings, summary), *notes]
     if summary.renewal_due:
         extra["renewal_due"] = True
-    wrong = summary.findings or not all(total.agrees for total in invoices.totals)
+    wrong = summary.findings or summary.wrong_totals
     return question.answer(
         spool.answers(findings=only_findings),
         _columns(spool),
@@ -309,14 +317,24 @@ def _next(spool: Spool) -> str:
 
     for row in spool.answers(findings=True):
         if row["events"]:
-            rule = f" --mode {row['mode']}"
+            rule = f"{_dates_of(row)} --mode {row['mode']}"
             if row["granularity"]:
                 rule += f" --granularity {row['granularity']}"
             return (
                 f"seat-ledger billing explain --account {as_word(row['account'])} "
-                f"--period {row['period']} --seat-type {row['seat_type']}{rule}"
+                f"--seat-type {row['seat_type']}{rule}"
             )
     return ""
+
+
+def _dates_of(row: dict[str, Any]) -> str:
+    """A finding's period, or its dates, as options of another command."""
+    from seat_ledger.projections.billing.audit.lines import BilledDates  # noqa: PLC0415
+
+    dates = BilledDates.written(row["period"])
+    if dates.until is None:
+        return f" --period {row['period']}"
+    return f" --from {dates.label} --until {dates.until}"
 
 
 def _columns(spool: Spool) -> list[Any]:

@@ -7,44 +7,118 @@ date is read by a format that is stated, a name that fits two columns is refused
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
+from functools import cache
+from typing import NamedTuple
 
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
 COLUMN_NAMES: dict[str, tuple[str, ...]] = {
-    "account": ("customer", "customer id", "customer name", "client", "organisation",
-                "organization", "company", "klant", "klantnaam", "kunde",
-                "kundenname"),
-    "invoice": ("invoice number", "invoice no", "invoice id", "invoice nr", "bill",
-                "bill number", "factuur", "factuurnummer", "rechnung",
-                "rechnungsnummer", "rechnungsnr", "facture"),
-    "issued_at": ("issued", "issue date", "invoice date", "bill date", "date",
-                  "factuurdatum", "rechnungsdatum", "datum", "date de facture"),
-    "period": ("billing period", "service period", "invoice period", "period start",
-               "from", "periode", "factuurperiode", "zeitraum", "leistungszeitraum",
-               "abrechnungszeitraum", "période"),
-    "until": ("period end", "period to", "service end", "end date", "to", "bis",
-              "zeitraum bis", "tot", "tot en met", "t/m", "einddatum"),
-    "seat_type": ("product", "product name", "licence", "license", "licence type",
-                  "license type", "plan", "sku", "item", "description", "seat",
-                  "seat tier", "omschrijving", "licentie", "produkt", "lizenz",
-                  "artikel", "bezeichnung", "produit"),
-    "quantity": ("qty", "seats", "units", "licences", "licenses", "users", "aantal",
-                 "menge", "anzahl", "quantité"),
-    "unit_price": ("price", "price per seat", "price per unit", "unit cost", "rate",
-                   "list price", "prijs", "stukprijs", "prijs per stuk", "preis",
-                   "einzelpreis", "prix unitaire"),
-    "amount": ("total", "line total", "net amount", "net", "subtotal", "line amount",
-               "cost", "bedrag", "totaal", "totaalbedrag", "betrag", "summe",
-               "gesamt", "gesamtbetrag", "nettobetrag", "montant"),
-    "currency": ("currency code", "valuta", "waehrung", "währung"),
-    "mode": ("counting mode",),
+    "account": (
+        "account no", "account id", "account name", "account key", "customer",
+        "customer no", "customer id", "customer name", "customer account", "client",
+        "client no", "client id", "client name", "organisation", "organization",
+        "organisation name", "organization name", "company", "company name", "tenant",
+        "subscriber", "bill to", "sold to", "klant", "klant nr", "klant naam",
+        "klant id", "organisatie", "bedrijf", "bedrijfs naam", "debiteur",
+        "debiteur nr", "kunde", "kunden nr", "kunden name", "kunden konto", "konto",
+        "firma", "mandant", "debitor", "debitor nr", "client numero", "no client",
+        "numero client", "numero de client", "code client", "nom client",
+        "nom du client", "compte", "societe", "entreprise",
+    ),
+    "invoice": (
+        "invoice no", "invoice id", "invoice ref", "invoice reference", "inv no",
+        "bill", "bill no", "bill id", "document no", "factuur", "factuur nr",
+        "factuur referentie", "faktuur", "faktuur nr", "rechnung", "rechnungs nr",
+        "rechnung nr", "rechnungs id", "beleg", "beleg nr", "facture", "no facture",
+        "no de facture", "facture no", "numero facture", "numero de facture",
+        "reference facture",
+    ),
+    "issued_at": (
+        "issued", "issued on", "issue date", "date issued", "date of issue",
+        "invoice date", "date of invoice", "invoiced at", "invoiced on", "bill date",
+        "billing date", "document date", "date", "factuur datum", "datum factuur",
+        "uitgereikt op", "datum van uitgifte", "rechnungs datum", "ausgestellt am",
+        "ausstellungs datum", "beleg datum", "datum", "date de facture", "date facture",
+        "date de facturation", "date d emission", "emise le",
+    ),
+    "period": (
+        "billing period", "service period", "invoice period", "subscription period",
+        "usage period", "billed period", "period start", "period from", "start date",
+        "start", "service start", "billing period start", "from", "month",
+        "billing month", "periode", "factuur periode", "facturatie periode",
+        "periode van", "van", "begin datum", "start datum", "maand", "zeitraum",
+        "leistungs zeitraum", "abrechnungs zeitraum", "abrechnungs periode",
+        "rechnungs periode", "zeitraum von", "von", "beginn", "monat",
+        "periode de facturation", "periode facturee", "debut", "date de debut", "du",
+        "mois",
+    ),
+    "until": (
+        "period end", "period to", "period until", "service end", "billing period end",
+        "end date", "end", "to", "until", "through", "tot", "tot en met", "t/m",
+        "eind datum", "periode tot", "einde", "bis", "zeitraum bis", "ende",
+        "end datum", "fin", "date de fin", "au",
+    ),
+    "seat_type": (
+        "product", "product name", "product code", "licence", "licence type",
+        "licence name", "licence plan", "license", "license type", "license name",
+        "license plan", "plan", "plan name", "sku", "sku name", "item", "item name",
+        "item description", "line description", "description", "seat", "seat tier",
+        "tier", "edition", "subscription", "article", "omschrijving", "licentie",
+        "licentie type", "product naam", "dienst", "abonnement", "artikel omschrijving",
+        "produkt", "produkt name", "lizenz", "lizenz typ", "lizenz art", "artikel",
+        "artikel bezeichnung", "bezeichnung", "beschreibung", "leistung", "tarif",
+        "produit", "nom du produit", "designation", "libelle", "type de licence",
+        "formule",
+    ),
+    "quantity": (
+        "qty", "quantity billed", "billed quantity", "seats", "seat count",
+        "no of seats", "units", "licences", "licenses", "users", "user count", "count",
+        "aantal", "aantal licenties", "aantal gebruikers", "hoeveelheid", "stuks",
+        "menge", "anzahl", "anzahl lizenzen", "anzahl nutzer", "stueck", "stueckzahl",
+        "nutzer", "lizenzen", "quantite", "qte", "nombre", "nombre de licences",
+        "utilisateurs",
+    ),
+    "unit_price": (
+        "price", "price each", "price per seat", "price per unit", "price per user",
+        "price per licence", "price per license", "seat price", "cost per seat",
+        "unit cost", "unit rate", "rate", "list price", "net price", "prijs",
+        "stuk prijs", "prijs per stuk", "prijs per eenheid", "eenheids prijs",
+        "prijs per licentie", "prijs per gebruiker", "tarief", "preis", "einzel preis",
+        "stueck preis", "einheits preis", "preis pro einheit", "preis je einheit",
+        "preis pro stueck", "preis je stueck", "preis pro lizenz", "preis je lizenz",
+        "preis pro nutzer", "preis pro sitz", "netto preis", "prix", "prix unitaire",
+        "prix unitaire ht", "pu ht", "prix par unite", "prix par licence",
+        "prix par utilisateur",
+    ),
+    "amount": (
+        "total", "total amount", "total price", "total cost", "line total",
+        "line amount", "net amount", "amount net", "net", "net total", "total net",
+        "subtotal", "extended price", "extended amount", "cost", "charge", "bedrag",
+        "totaal", "totaal bedrag", "netto bedrag", "bedrag excl btw", "regel totaal",
+        "regel bedrag", "subtotaal", "betrag", "summe", "gesamt", "gesamt betrag",
+        "gesamt preis", "netto betrag", "betrag netto", "positions betrag",
+        "zeilen summe", "zwischensumme", "montant", "montant ht", "montant total",
+        "total ht", "montant net",
+    ),
+    "currency": (
+        "currency code", "invoice currency", "valuta", "munt", "munteenheid",
+        "waehrung", "devise", "monnaie",
+    ),
+    "mode": (
+        "counting mode",
+    ),
 }  # fmt: skip
-"""What vendors call the columns, in any case, with spaces, hyphens or underlines."""
+"""What vendors call the columns in English, Dutch, German and French; spelled as names
+may be told apart; they are compared without that (:func:`folded`)."""
+
+_NUMBER = re.compile(r"(?:number|num|nummer|numero|nr)$")
+_UMLAUTS = {"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", "\u00df": "ss"}
 
 _TOTAL = re.compile(
     r"(grand |sub ?)?(total|totals|totaal|subtotaal|summe|zwischensumme|gesamt)\b.*",
@@ -74,12 +148,39 @@ class BillReading:
 
 
 def folded(header: str) -> str:
-    """A column's name as names are compared."""
-    return re.sub(r"[\s_\-]+", " ", header.strip().lower())
+    """A column's name as names are compared: letters alone, without case, signs and
+    accents; ``Rechnungs-Nr.`` and ``Rechnungsnummer`` are one, ``Stück`` is ``Stueck``.
+
+    A unit or a currency behind it, as in ``Betrag (EUR)``, is no part of it.
+    """
+    text = re.sub(r"(?<=\w)\s*[(\[].*[)\]]\s*$", "", header.strip().lower())
+    for umlaut, letters in _UMLAUTS.items():
+        text = text.replace(umlaut, letters)
+    text = re.sub(r"[#\u2116]|\bn[\u00b0\u00ba]", " no ", text)
+    text = unicodedata.normalize("NFKD", text)
+    text = "".join(sign for sign in text if not unicodedata.combining(sign))
+    words = re.sub(r"[^a-z0-9]+", " ", text).split()
+    return _NUMBER.sub("no", "".join(words))
 
 
-def columns_of(header: list[str], reading: BillReading) -> dict[str, str]:
-    """The header's names by ours. Raises InvalidInput where two fit one.
+@cache
+def names_of_columns() -> dict[str, tuple[str, ...]]:
+    """What vendors call each of our columns, as names are compared."""
+    return {
+        ours: tuple(dict.fromkeys(map(folded, names)))
+        for ours, names in COLUMN_NAMES.items()
+    }
+
+
+class HeaderMatch(NamedTuple):
+    """A header's names by ours, and those of which several may be one of ours."""
+
+    columns: dict[str, str]
+    ambiguous: dict[str, list[str]]
+
+
+def match_header(header: list[str], reading: BillReading) -> HeaderMatch:
+    """Which columns of a file are ours. Raises InvalidInput for one that it has not.
 
     What is stated goes first, then our own name, then what vendors call it.
     """
@@ -87,9 +188,11 @@ def columns_of(header: list[str], reading: BillReading) -> dict[str, str]:
     columns = {}
     for ours, stated in reading.columns.items():
         if folded(stated) not in by_folded:
+            near = get_close_matches(folded(stated), by_folded, n=1)
+            meant = f"Did you mean {shown(by_folded[near[0]])}? " if near else ""
             raise InvalidInput(
                 f"The file has no column {shown(stated)}.",
-                try_=f"its columns are: {', '.join(filter(None, header))}",
+                try_=f"{meant}Its columns are: {', '.join(filter(None, header))}",
             )
         columns[ours] = by_folded[folded(stated)]
     taken = set(columns.values())
@@ -98,19 +201,18 @@ def columns_of(header: list[str], reading: BillReading) -> dict[str, str]:
         if ours not in columns and own is not None and own not in taken:
             columns[ours] = own
             taken.add(own)
-    for ours, names in COLUMN_NAMES.items():
+    ambiguous = {}
+    for ours, names in names_of_columns().items():
         fitting = [by_folded[name] for name in names if name in by_folded]
         fitting = [name for name in fitting if name not in taken]
         if ours in columns or ours in reading.defaults or not fitting:
             continue
         if len(fitting) > 1:
-            raise InvalidInput(
-                f"Both {' and '.join(map(shown, fitting))} may be {ours}.",
-                try_=f"say which: --column {ours}={shown(fitting[0])}",
-            )
+            ambiguous[ours] = fitting
+            continue
         columns[ours] = fitting[0]
         taken.add(fitting[0])
-    return columns
+    return HeaderMatch(columns, ambiguous)
 
 
 def likely_columns(missing: Iterable[str], unused: Iterable[str]) -> dict[str, str]:
@@ -118,9 +220,9 @@ def likely_columns(missing: Iterable[str], unused: Iterable[str]) -> dict[str, s
     left = {folded(name): name for name in unused}
     likely = {}
     for ours in missing:
-        for name in (ours, *COLUMN_NAMES.get(ours, ())):
-            close = get_close_matches(folded(name), left, n=1, cutoff=0.75)
-            within = [it for it in left if len(name) > 4 and folded(name) in it]
+        for name in (folded(ours), *names_of_columns().get(ours, ())):
+            close = get_close_matches(name, left, n=1, cutoff=0.75)
+            within = [it for it in left if len(name) > 4 and name in it]
             if similar := [*close, *within]:
                 likely[ours] = left.pop(similar[0])
                 break
@@ -184,3 +286,21 @@ class DateReader:
                 f"{shown(text)} is not a date as {self.date_format}.",
                 try_="state the file's own format with --date-format",
             ) from error
+
+
+_DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?!\d)", re.ASCII)
+
+
+def likely_format(texts: Iterable[str]) -> str:
+    """The format of dates in which some cells seem to be; empty where in none or ISO.
+
+    Of a day and a month either of which may be the other, the day is taken for first.
+    """
+    dates = [match for text in texts for match in _DATE.finditer(text)]
+    if not dates:
+        return ""
+    sign = dates[0][2]
+    if len(dates[0][1]) == 4:
+        return "" if sign == "-" else f"YYYY{sign}MM{sign}DD"
+    month_first = any(int(match[3]) > 12 for match in dates)
+    return f"MM{sign}DD{sign}YYYY" if month_first else f"DD{sign}MM{sign}YYYY"

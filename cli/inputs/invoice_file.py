@@ -21,19 +21,22 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from seat_ledger.cli.inputs.bill_words import (
-    COLUMN_NAMES,
     BillReading,
     DateReader,
-    columns_of,
+    HeaderMatch,
     folded,
     is_total,
     likely_columns,
+    likely_format,
+    match_header,
+    names_of_columns,
     plain_sum,
 )
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
+from seat_ledger.projections.billing.audit.summary import WrongTotal
 
 REQUIRED = (
     "account",
@@ -111,6 +114,15 @@ class InvoiceFile:
     content: BinaryIO | None = None
     most: int | None = None
     remarks: list[str] = field(default_factory=list)
+
+    @property
+    def wrong_totals(self) -> list[WrongTotal]:
+        """The lines of totals that do not add up, once the file was read."""
+        return [
+            WrongTotal(total.line, total.amount, total.added)
+            for total in self.totals
+            if not total.agrees
+        ]
 
     def meant(self, kind: str, written: str) -> str:
         """The account or seat type that a name of the file means."""
@@ -190,12 +202,13 @@ class _Lines:
         delimiter, header = self._header(first)
         self.of.separator = _DELIMITERS.get(delimiter, shown(delimiter))
         try:
-            self.of.columns = columns_of(header, self.reading)
+            match = match_header(header, self.reading)
         except InvalidInput as error:
             raise self.refused(error.message, error.try_ or "") from error
+        self.of.columns = match.columns
         used = set(self.of.columns.values())
         self.of.ignored = [name for name in header if name and name not in used]
-        self._check_columns()
+        self._check_columns(match, header, delimiter)
         places = {ours: header.index(name) for ours, name in self.of.columns.items()}
         reader = csv.reader(self._texts(), delimiter=delimiter, strict=True)
         empty = True
@@ -290,23 +303,52 @@ class _Lines:
             )
         return delimiter, names
 
-    def _check_columns(self) -> None:
-        """Refuse a file that lacks a column that nothing stands in for."""
-        present = {*self.of.columns, *self.reading.defaults}
+    def _check_columns(
+        self, match: HeaderMatch, header: list[str], delimiter: str
+    ) -> None:
+        """Refuse a file that lacks a column that nothing stands in for, or of which two
+        may be one of ours; all that is to be added is named at once.
+        """
+        present = {*match.columns, *match.ambiguous, *self.reading.defaults}
         missing = [name for name in REQUIRED if name not in present]
+        if not (missing or match.ambiguous):
+            return
+        problems = []
         if missing:
             plural = len(missing) > 1
-            raise self.refused(
+            problems.append(
                 f"the column{'s' * plural} {', '.join(missing)} "
-                f"{'are' if plural else 'is'} missing.",
-                self._how_to_name(missing),
+                f"{'are' if plural else 'is'} missing."
             )
+        problems += [
+            f"Both {' and '.join(map(shown, names))} may be {ours}."
+            for ours, names in match.ambiguous.items()
+        ]
+        line = self.number
+        date_format = self._date_format(header, delimiter)
+        raise self.refused(
+            " ".join(problems), self._how_to_name(missing, match, date_format), line
+        )
 
-    def _how_to_name(self, missing: list[str]) -> str:
+    def _date_format(self, header: list[str], delimiter: str) -> str:
+        """The format of dates that is to be stated, by the first line of the file."""
+        if self.dates is not None:
+            return ""
+        cells = next(csv.reader(self._texts(), delimiter=delimiter), header)
+        return likely_format(cells)
+
+    def _how_to_name(
+        self, missing: list[str], match: HeaderMatch, date_format: str
+    ) -> str:
         """What to type for the columns that are missing, by what the file has."""
-        likely = likely_columns(missing, self.of.ignored)
-        left = [name for name in self.of.ignored if name not in likely.values()]
-        words = []
+        several = {name for names in match.ambiguous.values() for name in names}
+        unused = [name for name in self.of.ignored if name not in several]
+        likely = likely_columns(missing, unused)
+        left = [name for name in unused if name not in likely.values()]
+        words = [
+            f"--column {ours}={as_word(names[0])}"
+            for ours, names in match.ambiguous.items()
+        ]
         for ours in missing:
             if ours in likely:
                 words.append(f"--column {ours}={as_word(likely[ours])}")
@@ -314,6 +356,8 @@ class _Lines:
                 words.append(f"--set {ours}={_OF_ALL.get(ours, 'VALUE')}")
             else:
                 words.append(f"--column {ours}=NAME")
+        if date_format:
+            words.append(f"--date-format {date_format}")
         also = f" Not used so far: {', '.join(map(shown, left))}." if left else ""
         return (
             f"add {' '.join(words)} (--column is for a column of another name, --set "
@@ -372,8 +416,9 @@ class _Lines:
             return AuditedLine.checked(began, named, quantity, price, amount)
         except InvalidInput as error:
             try_ = error.try_ or "correct the cell"
-            if self.dates is None and _DOTTED.match(named["period"]):
-                try_ = "state how the file writes dates: --date-format DD.MM.YYYY"
+            date_format = likely_format((named["period"], named["issued_at"]))
+            if self.dates is None and date_format:
+                try_ = f"state how the file writes dates: --date-format {date_format}"
             raise self.refused(error.message, try_, began) from error
 
     def _translate(self, named: dict[str, str], began: int) -> None:
@@ -404,13 +449,12 @@ class _Lines:
 
 _OF_ALL = {"issued_at": "2026-04-05", "account": "acme"}
 """What a bill often has for all its lines, with an example."""
-_DOTTED = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}\b", re.ASCII)
 
 
 def _fitting(names: list[str]) -> int:
     """How many of a header's names are known, ours or a vendor's."""
     ours = {folded(name) for name in (*REQUIRED, *OPTIONAL)}
-    vendors = {name for names in COLUMN_NAMES.values() for name in names}
+    vendors = {name for names in names_of_columns().values() for name in names}
     return len({folded(name) for name in names} & (ours | vendors))
 
 

@@ -7,8 +7,25 @@ from seat_ledger.projections.billing.audit.summary import Summary
 
 
 def sentence(summary: Summary, name: str, words: Words | None = None) -> str:
-    """The answer: how many lines are right, and what the others come to."""
+    """The answer: how many lines are right, what the others come to, wrong totals."""
     words = words or words_of("en")
+    return " ".join([_of_lines(summary, name, words), *wrong_totals(summary, words)])
+
+
+def wrong_totals(summary: Summary, words: Words) -> list[str]:
+    """A sentence for each line of a total that does not add up."""
+    return [
+        words(
+            "audit_total_wrong",
+            line=words.number(total["line"]),
+            amount=words.figure(total["amount"]),
+            added=words.figure(total["added_amount"]),
+        )
+        for total in (total.fields() for total in summary.wrong_totals)
+    ]
+
+
+def _of_lines(summary: Summary, name: str, words: Words) -> str:
     if not summary.findings:
         return words.counted("audit_right", summary.lines, name=name)
     right = summary.verdicts["match"]

@@ -186,8 +186,8 @@ RENEWED = ("account", "renewals", "retired", "positions", "error", "unassigned")
 """Of 'account renew --due': a row for each account."""
 
 _DECIMALS = (
-    "amount amount_after amount_before amount_difference amount_least amount_most "
-    "amount_until_renewal difference invoiced_amount invoiced_quantity "
+    "added_amount amount amount_after amount_before amount_difference amount_least "
+    "amount_most amount_until_renewal difference invoiced_amount invoiced_quantity "
     "ledger_amount ledger_quantity ledger_quantity_at_issue ledger_quantity_least "
     "ledger_quantity_most owed_amount quantity quantity_after "
     "quantity_after_least quantity_after_most quantity_before "

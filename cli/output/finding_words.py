@@ -174,13 +174,15 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
         "billed": short(words, row["invoiced_quantity"]),
         "right": short(words, row["ledger_quantity"]),
     }
-    if finding.why_unknown == "bounds" and finding.period is not None:
-        figures["first"] = words.date(finding.period.label)
-        figures["last"] = words.date(finding.period.until - timedelta(days=1))
+    if finding.lies_in is not None:
+        figures["first"] = words.date(finding.lies_in.label)
+        figures["last"] = words.date(finding.lies_in.until - timedelta(days=1))
     if row["verdict"] == "missing":
         key = "line_missing"
     elif finding.why_unknown:
         key = f"line_unknown_{finding.why_unknown.replace(' ', '_')}"
+        if finding.why_unknown in {"bounds", "period"} and "first" not in figures:
+            key = f"{key}_nowhere"
     else:
         key = "line_billed"
     text = words(

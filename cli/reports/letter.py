@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seat_ledger.cli.output.audit_words import wrong_totals
 from seat_ledger.cli.output.files import need, write_whole
 from seat_ledger.cli.output.finding_words import (
     findings_of,
@@ -93,6 +94,9 @@ def _facts(
     accounts = list(dict.fromkeys(row["account"] for row in rows))
     more = summary.findings - len(findings)
     lines = words.counted("count_lines", summary.lines)
+    intro = words(
+        "letter_intro", lines=lines, name=name, differing=_differing(summary, words)
+    )
     owed = owed_in_words(findings, words)
     zone = question.zones.at(question.now)
     return {
@@ -103,12 +107,7 @@ def _facts(
             accounts=_listed(words, "accounts", accounts),
         ),
         "day": words.date(local_date(question.now, zone)),
-        "intro": words(
-            "letter_intro",
-            lines=lines,
-            name=name,
-            differing=_differing(summary, words),
-        ),
+        "intro": " ".join([intro, *wrong_totals(summary, words)]),
         "owed": words("letter_in_all", owed=owed),
         "request": _request(findings, words),
         "groups": grouped(findings, words),

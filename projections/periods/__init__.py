@@ -36,6 +36,11 @@ class PeriodRow(NamedTuple):
     granularity: str | None
     day_starts: str
 
+    @property
+    def is_window(self) -> bool:
+        """Whether it is dates that were named, and no period of the account."""
+        return self.period_no < 0
+
 
 def rows_of(account: AccountFacts) -> Iterator[PeriodRow]:
     """Every period that exists: those of the terms that have begun (R38)."""

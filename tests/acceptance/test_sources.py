@@ -184,7 +184,7 @@ def test_a_bill_is_audited_as_it_comes(program: Program, tmp_path: Path) -> None
     assert done.returncode == 3, done.stderr
     found = " ".join(done.stdout.split())
     assert "2026-10-01..2026-10-31" in found, done.stdout
-    assert "the ledger's period there is 2026-09-05 to 2026-10-04." in found
+    assert "its own there is 2026-09-05 to 2026-10-04." in found
 
     text = mapping.read_text().replace('[account]\nfrom = "{organization}"', "")
     mapping.write_text(text)

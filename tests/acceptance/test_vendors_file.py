@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from seat_ledger.cli.inputs.bill_words import BillReading, match_header
 from tests.audits import Book
 from tests.program import Program
 
@@ -69,14 +70,62 @@ def test_what_a_bill_lacks_is_answered_with_the_words_to_add(book: Book) -> None
     assert "Not used so far: 'wert'." in done.stderr
 
 
+HEADERS = {
+    "account": "Kundennr.|KUNDENNUMMER|Kunden-Nr|Customer #|Klantnummer|N° client",
+    "invoice": "Rechnungs-Nr.|Rechnungsnummer|Invoice No.|Factuurnr.|N° de facture",
+    "issued_at": "Rechnungsdatum|Date of issue|Factuurdatum|Date de facturation",
+    "period": "Leistungszeitraum|Billing-Period|Période de facturation|Periode van",
+    "seat_type": "Produktname|License Type|Omschrijving|Désignation",
+    "quantity": "Stückzahl|Qty.|Aantal|Quantité",
+    "unit_price": "Preis pro Einheit|Stückpreis|Stueckpreis|Stukprijs|Prix unitaire",
+    "amount": "Nettobetrag (EUR)|Betrag [€]|Net amount|Montant HT|Bedrag excl. btw",
+}
+
+
+def test_headers_of_four_languages_are_known_however_they_are_written() -> None:
+    for ours, names in HEADERS.items():
+        for name in names.split("|"):
+            match = match_header([name.lower(), "x"], BillReading())
+            assert match.columns == {ours: name.lower()}, name
+
+
+def test_all_that_a_bill_lacks_is_named_at_once(book: Book) -> None:
+    """No date of issue, dates in a form to be stated, two that may be the account."""
+    text = (
+        "Rechnungs-Nr.;Kundennummer;Kunde;Zeitraum;Produkt;Menge;Preis;Wertt\n"
+        "R-1;e;E;06/01/2025 - 06/30/2025;Sales Professional;1;90,00;90,00\n"
+    )
+    done = audited(book, text, "--explain-file")
+    assert done.returncode == 2
+    for words in (
+        "the columns issued_at, amount are missing.",
+        "Both 'kunde' and 'kundennummer' may be account.",
+        "--column account=kunde",
+        "--set issued_at=2026-04-05",
+        "--column amount=NAME --date-format MM/DD/YYYY",
+    ):
+        assert words in done.stderr, done.stderr
+    done = audited(book, text, "--column", "amount=wert")
+    assert "Did you mean 'wertt'?" in done.stderr
+
+
 def test_a_total_that_does_not_add_up_is_reported(book: Book) -> None:
     text = BILL.replace("3.090,00", "3.100,00")
     text = text.replace("PROFESSIONAL;2", "PROFESSIONAL;1")
     text = text.replace("€ 2.060,00", "€ 1.030,00")
-    done = audited(book, text, *DATES)
+    letter = book.folder / "letter.md"
+    done = audited(book, text, *DATES, "--letter", letter)
     assert done.returncode == 3
-    message = "a total of 3,100.00, but the lines above add up to 2,060.00"
-    assert message in done.stderr
+    message = "A total in line 4 is 3100.00, but the lines above it add up to 2060.00."
+    assert message in " ".join(done.stdout.split("\n\n")[0].split())
+    assert message in letter.read_text()
+    document = json.loads(audited(book, text, *DATES, "--format", "json").stdout)
+    assert document["wrong_totals"] == [
+        {"line": 4, "amount": "3100.00", "added_amount": "2060.00"}
+    ]
+    right = text.replace("3.100,00", "2.060,00").replace("PROFESSIONAL;2", "X;1")
+    done = audited(book, right, *DATES, "--format", "json")
+    assert json.loads(done.stdout)["wrong_totals"] == []
 
 
 def test_what_was_understood_is_shown_before_anything_is_judged(book: Book) -> None:
@@ -98,7 +147,7 @@ def test_what_was_understood_is_shown_before_anything_is_judged(book: Book) -> N
 
 
 def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> None:
-    """R65: the ledger does not know these dates; their first alone means nothing."""
+    """R65: the ledger has no such period; what it has in those dates is not claimed."""
     text = BILL.replace("30.06.2025", "20.06.2025").replace(
         "01.07.2025 - 31.07.2025", "01.07.2025 \u2013 01.08.2025"
     )
@@ -107,13 +156,19 @@ def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> N
         "unexpected",
         "2025-06-01..2025-06-20",
     )
-    assert (first["ledger_quantity"], first["difference"]) == ("0", "1030.00")
+    assert (first["ledger_quantity"], first["difference"]) == ("1", "0.00")
+    assert first["events"] == [2]
     assert (second["verdict"], second["period"]) == ("over", "2025-07-01")
     done = audited(book, text, *DATES, "--findings")
+    text_ = " ".join(done.stdout.split())
     assert (
-        "1 sales/professional billed; the ledger's period there is 2025-06-01 to "
-        "2025-06-30."
-    ) in " ".join(done.stdout.split())
+        "1 sales/professional billed. That is no period of the account: its own there "
+        "is 2025-06-01 to 2025-06-30. In the dates that are billed the ledger has 1. "
+        "The amount is the same."
+    ) in text_
+    early = text.replace("01.06.2025 - 20.06.2025", "01.02.2025 - 10.02.2025")
+    row = rows(audited(book, early, *DATES, "--format", "json"))[0]
+    assert (row["verdict"], row["difference"]) == ("unexpected", "1030.00")
     for ends, refusal in (("20.13.2025", "is not a date"), ("31.05.2025", "before it")):
         done = audited(book, text.replace("20.06.2025", ends), *DATES)
         assert (done.returncode, refusal in done.stderr) == (2, True), done.stderr

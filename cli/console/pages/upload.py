@@ -15,6 +15,7 @@ from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES
 from seat_ledger.cli.inputs.files import naming_lines_of
 from seat_ledger.cli.inputs.invoice_file import OPTIONAL, REQUIRED, InvoiceFile
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, understood
+from seat_ledger.cli.output.audit_words import wrong_totals
 from seat_ledger.cli.output.finding_words import findings_of, grouped, owed_in_words
 from seat_ledger.cli.output.render import csv_chunks
 from seat_ledger.cli.reports.letter import letter
@@ -102,7 +103,13 @@ def _audited(request: PageRequest, sent: SentFile, spool: Spool) -> Page:
     audit.settle(request.reader, spool)
     until = request.knowledge.moment(request.now)
     with naming_lines_of(sent.name):
-        summary = audit.audit(request.reader, spool, request.knowledge, until)
+        summary = audit.audit(
+            request.reader,
+            spool,
+            request.knowledge,
+            until,
+            wrong_totals=file.wrong_totals,
+        )
     request.is_about(spool.accounts())
     findings = findings_of(request.reader, spool, request.knowledge)
     wrong = list(islice(spool.answers(findings=True), MOST_SHOWN))
@@ -115,7 +122,7 @@ def _audited(request: PageRequest, sent: SentFile, spool: Spool) -> Page:
         "right": list(islice(right, MOST_SHOWN)),
         "more": summary.findings - len(findings),
         "notes": [*names.hints(), *understood(file, names)],
-        "totals_agree": all(total.agrees for total in file.totals),
+        "wrong_totals": wrong_totals(summary, request.words),
         "file": sent.name,
         "downloads": _downloads(request, sent.name, spool, summary, findings),
         "not_priced": sum(summary.not_priced.values()),

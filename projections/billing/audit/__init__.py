@@ -17,12 +17,20 @@ from seat_ledger.projections.billing.audit.contracts import UNKNOWN, Contract, c
 from seat_ledger.projections.billing.audit.line_store import Spool
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written, issued_at
 from seat_ledger.projections.billing.audit.matching import Billed
-from seat_ledger.projections.billing.audit.summary import Summary
+from seat_ledger.projections.billing.audit.summary import Summary, WrongTotal
 from seat_ledger.projections.billing.price_book import PriceBook
 from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.reader import ConnectedReader, Knowledge
 
-__all__ = ["AuditedLine", "Spool", "Summary", "Written", "audit", "settle"]
+__all__ = [
+    "AuditedLine",
+    "Spool",
+    "Summary",
+    "Written",
+    "WrongTotal",
+    "audit",
+    "settle",
+]
 
 LINES_AT_ONCE = 500
 _UTC = ZoneHistory("UTC")
@@ -42,20 +50,22 @@ def settle(reader: ConnectedReader, spool: Spool) -> None:
         reader.settle(latest + timedelta(hours=14))
 
 
-def audit(
+def audit(  # noqa: PLR0913, PLR0917  what an audit depends on
     reader: ConnectedReader,
     spool: Spool,
     known_at: Knowledge,
     moment: datetime,
     books: Sequence[PriceBook] = (),
+    wrong_totals: Sequence[WrongTotal] = (),
 ) -> Summary:
     """Hold every line of the spool against the ledger; the rows stand there after.
 
     `moment` is the instant of what is known. What no line has a price for costs what
-    the `books` say, then the recorded prices (R90). Raises CommandRefused
+    the `books` say, then the recorded prices (R90). `wrong_totals` are what reading the
+    file brought to light of its sums. Raises CommandRefused
     (``position_beyond_head``) and InvalidInput, naming the line.
     """
-    summary = Summary()
+    summary = Summary(wrong_totals)
     for keys in reader.together(spool.accounts()):
         by_key = contracts(reader, keys, known_at)
         _understand(reader, spool, keys, by_key, known_at)
@@ -104,7 +114,9 @@ def _meanings(
     for kind, text, no in references:
         if kind == "period":
             period = contract.period(text, known_at.position) if contract else None
-            label = period.label.isoformat() if period else UNKNOWN + text
+            label = UNKNOWN + text
+            if period is not None:
+                label = text if period.is_window else period.label.isoformat()
             means.append((key, kind, text, label))
             continue
         issued = _issued(text, zones, no)

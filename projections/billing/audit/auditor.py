@@ -128,7 +128,7 @@ class Auditor:
         currency = self._currency(account, contract)
         for row in self.spool.invoiced(account):
             period = contract.period(row["label"], self.known_at.position)
-            if period is None:
+            if period is None or period.is_window:
                 continue
             figures = self.figures.get((contract.no, period.period_no), {})
             invoiced = set(row["seat_types"].split(","))
@@ -220,15 +220,15 @@ class Auditor:
         whole = self._whole(billed)
         then = self._owed_then(billed, figure, (rule, whole), counted)
         now, was = self._shares(billed, whole, then.owed)
-        verdict = self._verdict(line, now, whole)
+        verdict = self._verdict(billed, now, whole)
         if billed.is_paid and verdict.matches:
             now, was = NOTHING, was and NOTHING
-            verdict = self._verdict(line, now, whole)
+            verdict = self._verdict(billed, now, whole)
         before: Verdict | None = verdict
         if was is None:
             before = None
         elif was.owed != now.owed:
-            before = self._verdict(line, was, then.owed or ZERO)
+            before = self._verdict(billed, was, then.owed or ZERO)
         if billed.is_missing and before is not None and was is not None:
             right = before.ledger_amount == 0 and was.owed == 0
             before = before._replace(word="match" if right else "missing")
@@ -276,10 +276,16 @@ class Auditor:
         return Then(quantity(row, *rule) if row else ZERO, rule, then)
 
     @staticmethod
-    def _verdict(line: AuditedLine, share: Share, whole: Fraction) -> Verdict:
-        """Hold a line against its share of a whole figure."""
+    def _verdict(billed: Billed, share: Share, whole: Fraction) -> Verdict:
+        """Hold a line against its share of a whole figure.
+
+        What bills other dates than a period's is unexpected, whatever is owed for them.
+        """
+        line, period = billed.line, billed.period
         places = Currency.named(line.currency).places
         verdict = judge(line, share, places, is_billed=whole != 0)
+        if period is not None and period.is_window:
+            return verdict._replace(word="unexpected")
         return verdict._replace(word="missing") if line.no == 0 else verdict
 
     # -- what explains it -------------------------------------------------------------
@@ -333,6 +339,8 @@ class Auditor:
         currency = Currency.named(line.currency)
         priced = bool(line.unit_price.text)
         period = billed.period
+        if period is not None and period.is_window:
+            period = None
         return {
             "invoice": line.invoice,
             "account": line.account,

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 from itertools import groupby
 from operator import itemgetter
 
-from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
-from seat_ledger.domain.values import account_id
+from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod, date_of
+from seat_ledger.domain.values import FOREVER, account_id
 from seat_ledger.errors import CommandRefused, NotFound
-from seat_ledger.projections.billing import labelled
+from seat_ledger.projections.billing import labelled, window
 from seat_ledger.projections.billing.audit.lines import BilledDates
 from seat_ledger.projections.billing.invoices import in_bounds_of_issue
 from seat_ledger.projections.engine.contracts import facts_of
@@ -41,6 +41,7 @@ class Contract:
             if row["details"]
         }
         self._facts: dict[int, AccountFacts] = {}
+        self._windows: dict[str, int] = {}
         self._periods: dict[tuple[int, str], PeriodRow | None] = {}
 
     @property
@@ -65,7 +66,11 @@ class Contract:
         return self._facts[state]
 
     def period(self, label: str, position: int) -> PeriodRow | None:
-        """The period of a label as known at a position, or None."""
+        """The period of a label as known at a position, or None.
+
+        Dates that are no period of the account are one of their own, while it runs:
+        what is billed for them is held against what the ledger has in them (R65).
+        """
         if label.startswith(UNKNOWN):
             return None
         key = (self.state(position), label)
@@ -80,14 +85,17 @@ class Contract:
         return self._periods[key]
 
     def retains(self, period: PeriodRow) -> bool:
-        """Whether a period was invoiced with other zone data, and keeps its bounds."""
-        return period.label.isoformat() in self._retained
+        """Whether a period has bounds that the tables do not have: it was invoiced with
+        other zone data, or is dates of the bill's own.
+        """
+        return period.is_window or period.label.isoformat() in self._retained
 
     def _row(self, facts: AccountFacts, label: str) -> PeriodRow:
         dates = BilledDates.written(label)
+        if dates.last is not None and not is_period(facts, dates):
+            number = self._windows.setdefault(label, -1 - len(self._windows))
+            return row_of(facts, own_dates(facts, dates))._replace(period_no=number)
         period: BillingPeriod = labelled(facts, dates.label)
-        if dates.last is not None and not _ends_on(facts, period, dates.last):
-            raise NotFound("unknown_period", f"No period is {label}.")
         details = self._retained.get(period.label.isoformat())
         return row_of(facts, in_bounds_of_issue(period, details) if details else period)
 
@@ -150,6 +158,34 @@ def contracts(
         )
         by_key[contract.rows[0]["details"]["account_key"]] = contract
     return by_key
+
+
+def is_period(facts: AccountFacts, dates: BilledDates) -> bool:
+    """Whether the first and the last date of a bill are those of a period.
+
+    Raises CommandRefused (``renewal_due``), InvalidInput.
+    """
+    assert dates.last is not None
+    try:
+        period = labelled(facts, dates.label)
+    except NotFound:
+        return False
+    return _ends_on(facts, period, dates.last)
+
+
+def own_dates(facts: AccountFacts, dates: BilledDates) -> BillingPeriod:
+    """The dates of a bill as if they were a period, where the account runs in them.
+
+    Raises NotFound, CommandRefused (``renewal_due``).
+    """
+    assert dates.until is not None
+    dated = window(facts, date_of(dates.label), dates.until)
+    closed_at = facts.calendar.closed_at or FOREVER
+    if dated.ends <= facts.opened_at or dated.starts >= closed_at:
+        raise NotFound("unknown_period", f"{facts.key} does not run then.")
+    if dated.ends > facts.calendar.renewal(facts.renewals + 1).instant:
+        raise CommandRefused("renewal_due", f"{facts.key} waits for a renewal.")
+    return dated
 
 
 def _ends_on(facts: AccountFacts, period: BillingPeriod, last: date) -> bool:

@@ -85,7 +85,12 @@ def figure_bounds(
     numbers = {contract.no for contract, _ in selected}
     derived = with_windows(reader, numbers, known_at)
     open_ = [pair for pair in selected if pair[0].no in derived]
-    return bounds(reader, _without_gaps(open_, known_at), known_at)
+    periods = [pair for pair in open_ if not pair[1].is_window]
+    between = bounds(reader, _without_gaps(periods, known_at), known_at)
+    for _, row in open_:
+        if row.is_window:
+            between |= bounds(reader, [row], known_at)
+    return between
 
 
 def _without_gaps(

@@ -26,6 +26,7 @@ from seat_ledger.domain.values import FOREVER
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain
+from seat_ledger.projections.billing.audit.contracts import own_dates
 from seat_ledger.projections.billing.audit.line_store import Spool
 from seat_ledger.projections.billing.audit.lines import BilledDates
 from seat_ledger.projections.billing.intervals import (
@@ -73,7 +74,8 @@ class AuditFinding(NamedTuple):
     """A row that is no match, the period that it bills, and what explains it.
 
     `why_unknown` says that the ledger has no such account, period or type, or that the
-    period there (`period`) has other bounds than the line; `later` are
+    dates of the line (`period`) are none of its periods, but lie in `lies_in`, or begin
+    in it; `later` are
     the entries recorded after the invoice, where they are looked up. `zones` are those
     of the account, UTC's of one that the ledger has not. One of less money than
     :data:`MOST_EXPLAINED` others is not explained by its seats.
@@ -86,6 +88,7 @@ class AuditFinding(NamedTuple):
     later: Sequence[Row] = ()
     zones: ZoneHistory = ZoneHistory("UTC")
     is_explained: bool = True
+    lies_in: BillingPeriod | None = None
 
     @property
     def later_positions(self) -> list[int]:
@@ -161,28 +164,29 @@ def _explain(
         return AuditFinding(row, None, (), "account")
     account = accounts[key]
     dates = BilledDates.written(row["period"])
-    if dates.last is not None:
-        return _of_other_bounds(account, row, dates)
+    lies_in = _lies_in(account, dates)
+    finding = AuditFinding(row, None, zones=account.zones, lies_in=lies_in)
     try:
-        period = billing.labelled(account, row["period"])
+        if dates.last is None:
+            period = billing.labelled(account, row["period"])
+        else:
+            period = own_dates(account, dates)
+            finding = finding._replace(why_unknown="bounds")
     except (NotFound, CommandRefused, InvalidInput):
-        return AuditFinding(row, None, (), "period", zones=account.zones)
+        return finding._replace(why_unknown="period")
+    finding = finding._replace(period=period)
     if row["seat_type"] not in reader.types.numbers:
-        return AuditFinding(row, period, (), "seat type", zones=account.zones)
+        return finding._replace(why_unknown="seat type")
     question = AccountQuestion(reader, account, known_at)
     seats = _seats(question, period, row) if with_seats else ()
-    return AuditFinding(row, period, seats, zones=account.zones)
+    return finding._replace(seats=seats)
 
 
-def _of_other_bounds(
-    account: AccountFacts, row: Row, dates: BilledDates
-) -> AuditFinding:
-    """What bills dates that are no period: with the period that the first lies in."""
+def _lies_in(account: AccountFacts, dates: BilledDates) -> BillingPeriod | None:
+    """The period in which the first of a line's dates lies."""
     first = account.zones.bound(date_of(dates.label)).instant
     period = account.calendar.period_at(first)
-    if not period.starts <= first < period.ends:
-        return AuditFinding(row, None, (), "period", zones=account.zones)
-    return AuditFinding(row, period, (), "bounds", zones=account.zones)
+    return period if period.starts <= first < period.ends else None
 
 
 def _seats(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -77,6 +77,15 @@ class BilledDates(NamedTuple):
                 try_="correct its dates",
             )
         return cls(label, last)
+
+    @property
+    def until(self) -> date | None:
+        """The date after the last: the same day of a later month is that already."""
+        if self.last is None:
+            return None
+        first = date_of(self.label)
+        is_next = self.last > first and self.last.day == first.day
+        return self.last if is_next else self.last + timedelta(days=1)
 
 
 Invoice = tuple[int, str]

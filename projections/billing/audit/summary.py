@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -24,14 +24,33 @@ class Audited(NamedTuple):
     findings: int
 
 
+class WrongTotal(NamedTuple):
+    """A line of the file that sums others and is wrong: what it says, and their sum."""
+
+    line: int
+    amount: Fraction
+    added: Fraction
+
+    def fields(self) -> Row:
+        """What a document has of it."""
+        named = Currency.named(None)
+        return {
+            "line": self.line,
+            "amount": money(self.amount, named),
+            "added_amount": money(self.added, named),
+        }
+
+
 class Summary:
     """Counted row by row; `renewal_due` where a period waits for one (R38).
 
     `within_windows` are the findings that may be none: what was invoiced lies between
-    what windows leave open of the ledger's figure (R89).
+    what windows leave open of the ledger's figure (R89). `wrong_totals` are lines of
+    the file that sum others, and do not add up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wrong_totals: Sequence[WrongTotal] = ()) -> None:
+        self.wrong_totals = list(wrong_totals)
         self.verdicts: Counter[str] = Counter(dict.fromkeys(VERDICTS, 0))
         self.causes: Counter[str] = Counter(dict.fromkeys(CAUSES, 0))
         self.sums: dict[str | None, list[Fraction]] = {}
@@ -107,5 +126,6 @@ class Summary:
             "verdicts": dict(self.verdicts),
             "causes": dict(self.causes),
             "totals": self.totals(),
+            "wrong_totals": [total.fields() for total in self.wrong_totals],
             **fields_of(self, "unpriced", "incomplete", "within_windows"),
         }
