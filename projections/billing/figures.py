@@ -135,13 +135,22 @@ def _apart(
         return [], list(accounts)
     since: dict[int, datetime] = {}
     if known_at.position < reader.head:
-        rows = reader.ask(
-            "billing",
-            "earliest_change",
-            account_nos=list(accounts),
-            since=known_at.position,
-            until_position=reader.head,
-        )
+        since_position, until = known_at.position, reader.head
+        if len(accounts) >= LEAST_ACCOUNTS:
+            rows = reader.ask(
+                "billing",
+                "earliest_change_of_each",
+                since=since_position,
+                until_position=until,
+            )
+        else:
+            rows = reader.ask(
+                "billing",
+                "earliest_change",
+                account_nos=list(accounts),
+                since=since_position,
+                until_position=until,
+            )
         since = {row["account_no"]: row["since"] for row in rows}
     as_now: list[int] = []
     as_then: list[int] = []

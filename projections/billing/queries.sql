@@ -48,6 +48,15 @@ SELECT account_no, min(effective_at) AS since
  WHERE number IS NOT NULL OR topic = 'EntryReversed'
  GROUP BY account_no;
 
+-- earliest_change_of_each --
+-- The same of every account: the journal is read as it lies.
+SELECT account_no, min(effective_at) AS since
+  FROM journal
+ WHERE position > %(since)s::bigint
+   AND position <= %(until_position)s::bigint
+   AND (number IS NOT NULL OR topic = 'EntryReversed')
+ GROUP BY account_no;
+
 -- contract_between --
 -- What was said of an account's contract after one position, up to another, with the
 -- reversals of it; `topic` is that of what is reversed.

@@ -40,6 +40,7 @@ from seat_ledger.projections.engine.set_aside import SetAside
 from seat_ledger.projections.engine.snapshot import pin
 from seat_ledger.projections.periods import PeriodRow, columns
 from seat_ledger.projections.periods.contract import AccountFacts, Row
+from seat_ledger.projections.reader.sharing import second_connection, shared
 from seat_ledger.store.connection import Role, become, connect, sees_store, unavailable
 from seat_ledger.store.wrapping import Secret, open_wrapping
 
@@ -57,6 +58,9 @@ __all__ = [
 
 ACCOUNTS_AT_ONCE = 200
 """Accounts whose periods are counted together."""
+
+SHARED_FROM = 4
+"""From so many times as many on they are counted on two connections."""
 
 _AT_ONCE = 1_000
 """References that are looked up together."""
@@ -112,6 +116,22 @@ class Knowledge(NamedTuple):
         return now if self.until is None else min(self.until, now)
 
 
+def _counted_params(
+    periods: Sequence[PeriodRow], known_at: Knowledge, types: SeatTypes
+) -> dict[str, Any]:
+    """The parameters of the query that counts some periods."""
+    fields = columns(periods)
+    numbers = list(set(fields["account_no"]))
+    type_nos = [*types.numbers.values()]
+    return {
+        **fields,
+        "accounts": numbers,
+        "known_position": known_at.position,
+        "type_accounts": [number for number in numbers for _ in type_nos],
+        "types": type_nos * len(numbers),
+    }
+
+
 class AccountQuestion(NamedTuple):
     """What an answer about one account depends on: the reader, what is known, when.
 
@@ -155,6 +175,9 @@ class ConnectedReader:
 
     has_names: ClassVar[bool] = True
     """Whether it knows what people and accounts are called."""
+
+    MAY_SHARE: ClassVar[bool] = True
+    """Whether it may open a second connection for what takes long."""
 
     head: int
     """The position up to which it answers."""
@@ -274,8 +297,16 @@ class ConnectedReader:
 
         A seat type is its number in the tables, and its name from here on.
         """
+        yield from self._run_on(self.connection, statement, params)
+
+    def _run_on(
+        self,
+        connection: psycopg.Connection[Any],
+        statement: bytes,
+        params: Mapping[str, Any],
+    ) -> Iterator[Row]:
         try:
-            with self.connection.cursor(row_factory=dict_row) as cursor:
+            with connection.cursor(row_factory=dict_row) as cursor:
                 cursor.execute(statement, params)
                 columns = {column.name for column in cursor.description or ()}
                 if "seat_type" in columns:
@@ -296,20 +327,32 @@ class ConnectedReader:
         The periods of one account follow each other without gaps.
         """
         accounts = groupby(selected, key=attrgetter("account_no"))
+        batches: list[list[PeriodRow]] = []
         while batch := [
             period for _, of in islice(accounts, ACCOUNTS_AT_ONCE) for period in of
         ]:
-            fields = columns(batch)
-            numbers = list(set(fields["account_no"]))
-            types = [*self.types.numbers.values()]
-            arrays: dict[str, Any] = {
-                **fields,
-                "accounts": numbers,
-                "known_position": known_at.position,
-                "type_accounts": [number for number in numbers for _ in types],
-                "types": types * len(numbers),
-            }
-            yield from self.run(counting("selected", source), arrays)
+            batches.append(batch)
+        statement, types = counting("selected", source), self.types
+
+        def counted(
+            connection: psycopg.Connection[Any], periods: Sequence[PeriodRow]
+        ) -> Iterator[Row]:
+            params = _counted_params(periods, known_at, types)
+            return self._run_on(connection, statement, params)
+
+        with self._second(len(batches)) as second:
+            yield from shared(self.connection, second, batches, counted)
+
+    @contextmanager
+    def _second(self, batches: int) -> Iterator[psycopg.Connection[Any] | None]:
+        """A second connection, where it is worth it."""
+        if not self.MAY_SHARE or batches < SHARED_FROM:
+            yield None
+            return
+        with second_connection(
+            self.conninfo, self.connection, self.ROLE, self.generation
+        ) as second:
+            yield second
 
     def count_each(self, selected: Sequence[tuple[PeriodRow, int]]) -> Iterator[Row]:
         """The figures of some periods, each as known at a position of its own.

@@ -63,6 +63,7 @@ class PooledReader(ConnectedReader):
     """
 
     CATCHES_UP: ClassVar[bool] = False
+    MAY_SHARE: ClassVar[bool] = False
 
     def __init__(self, conninfo: str) -> None:
         super().__init__(

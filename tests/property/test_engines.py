@@ -20,6 +20,7 @@ from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections import periods
+from seat_ledger.projections import reader as reading
 from seat_ledger.projections.billing import CountsQuery, Priced, counts, figures
 from seat_ledger.projections.engine.figures_query import counting
 from seat_ledger.projections.engine.registry import BY_NAME, RowSource
@@ -29,7 +30,7 @@ from seat_ledger.projections.lake.columns import rows_by_bucket
 from seat_ledger.projections.lake.definitions import tables
 from seat_ledger.projections.lake.engine import COMPARED_LESS, TABLES, Engine
 from seat_ledger.projections.lake.export import journal_rows
-from seat_ledger.projections.reader import ConnectedReader
+from seat_ledger.projections.reader import ConnectedReader, sharing
 from tests.property.zoned import History
 
 HISTORIES = int(os.environ.get("SEAT_LEDGER_EXAMPLES", "9"))
@@ -192,3 +193,35 @@ def test_counts_of_very_many_accounts_are_those_of_postgresql(
                 asked = (reader, None, known_at, now, query)
                 assert counts(*asked, counter=counter) == counts(*asked)
     assert counted
+
+
+def test_counts_on_two_connections_are_those_of_one(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = Random(6)
+    with CommandService(database) as ledger:
+        histories = [History(ledger, random) for _ in range(HISTORIES // 2)]
+    entries = [e for h in histories for e in h.oracle.books[h.account].entries]
+    queries = [CountsQuery(how=Priced(every_rule())), CountsQuery(label="2025-06")]
+    seconds = []
+
+    def second_connection(*of: Any) -> Any:
+        seconds.append(of)
+        return sharing.second_connection(*of)
+
+    monkeypatch.setattr(reading, "ACCOUNTS_AT_ONCE", 1)
+    monkeypatch.setattr(reading, "second_connection", second_connection)
+    with ConnectedReader(database) as reader:
+        now = reader.database_now()
+        for entry in random.sample(entries, 3):
+            known_at = reader.knowledge(entry.position)
+            for query in queries:
+                monkeypatch.setattr(reading, "SHARED_FROM", len(histories) + 1)
+                monkeypatch.setattr(figures, "LEAST_ACCOUNTS", len(histories) + 1)
+                before = len(seconds)
+                alone = counts(reader, None, known_at, now, query)
+                assert len(seconds) == before
+                monkeypatch.setattr(reading, "SHARED_FROM", 2)
+                monkeypatch.setattr(figures, "LEAST_ACCOUNTS", 1)
+                assert counts(reader, None, known_at, now, query) == alone
+    assert seconds
