@@ -90,22 +90,20 @@ class ResponseEnvelope:
         is_upload = request.method == "POST" and scope["path"] == UPLOAD
         if is_upload and (problem := problem_of(request)) is not None:
             status, why = problem
-            message = words_for(request)(f"upload_{why}")
-            return PlainTextResponse(message, status, closed)
+            return _plain(request, f"upload_{why}", status, closed)
         if not is_upload and request.method not in {"GET", "HEAD"}:
             allowed = {"Allow": "GET, HEAD", **closed}
-            return PlainTextResponse("The console only reads.", 405, allowed)
+            return _plain(request, "refused_method", 405, allowed)
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
-            return PlainTextResponse("The address is too long.", 414, closed)
+            return _plain(request, "refused_address", 414, closed)
         if closed and not is_upload:
-            return PlainTextResponse("Requests must not have a body.", 413, closed)
+            return _plain(request, "refused_body", 413, closed)
         try:
             here = (scope.get("server") or ("",))[0]
             peer = request.client.host if request.client else None
             visitor = self.gate.admit(peer, request.headers.getlist, here)
         except Refused as refused:
-            message = words_for(request)(f"refused_{refused.why}")
-            return PlainTextResponse(message, 403, closed)
+            return _plain(request, f"refused_{refused.why}", 403, closed)
         scope["visitor"] = visitor
         return None
 
@@ -119,11 +117,20 @@ class ResponseEnvelope:
         except Exception as error:  # noqa: BLE001  the last resort: a bug
             self.bugs.keep(error)
             if "begun" not in scope:
-                sorry = PlainTextResponse("Something went wrong on the server.", 500)
+                sorry = _plain(Request(scope), "sorry", 500, {})
                 await sorry(scope, receive, send)
 
 
 LONGEST_LOGGED = 300
+
+
+def _plain(
+    request: Request, key: str, status: int, headers: dict[str, str]
+) -> PlainTextResponse:
+    """A text of the catalogue, without a page around it."""
+    words = words_for(request)
+    own = {"Content-Language": words.language, **headers}
+    return PlainTextResponse(words(key), status, own)
 
 
 def _has_body(request: Request) -> bool:

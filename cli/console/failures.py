@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 
 from seat_ledger.cli.output.failures import keep_traceback
-from seat_ledger.cli.output.i18n import Words, words_of
+from seat_ledger.cli.output.i18n import words_of
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -36,13 +36,7 @@ class UnreadableRequest(InvalidInput):
     def __init__(
         self, key: str, /, *, try_: str | None = None, **fields: object
     ) -> None:
-        self.key = f"error_text_{key}"
-        self.fields = fields
-        super().__init__(words_of("en")(self.key, **fields), try_=try_)
-
-    def sentence(self, words: Words) -> str:
-        """The same in the visitor's language."""
-        return words(self.key, **self.fields)
+        super().__init__(words_of("en")(f"error_text_{key}", **fields), try_=try_)
 
 
 def status_of(error: LedgerError) -> int:

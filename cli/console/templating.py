@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.request import Page, PageRequest
 from seat_ledger.cli.console.rereading import Rereading
 from seat_ledger.cli.console.stacking import stacked
 from seat_ledger.cli.output.i18n import LANGUAGES, Words
+from seat_ledger.cli.output.messages import Message
 from seat_ledger.cli.output.render import harmless_in_page, to_json
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import iso
@@ -88,9 +88,7 @@ class Sheet:
             t=words,
             headline=words(key) if words.has(key) else words("error_other"),
             error=error,
-            sentence=error.sentence(words)
-            if isinstance(error, UnreadableRequest)
-            else None,
+            message=Message.of(error.message, words),
             params=params,
             path=path,
             carried=carried,

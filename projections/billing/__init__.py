@@ -285,13 +285,8 @@ def _stored(
         if account is not None:
             period = labelled(account, query.label)
             first, until = period.label, period.label + timedelta(days=1)
-    return stored(
-        reader,
-        None if account is None else [account.no],
-        from_label=first,
-        until_label=until,
-        moment=moment,
-    )
+    account_no = None if account is None else account.no
+    return stored(reader, account_no, (first, until), moment)
 
 
 def selected_periods(

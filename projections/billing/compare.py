@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import NamedTuple
 
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.money import Currency, exactly, plain, rounded
+from seat_ledger.domain.values import FOREVER
 from seat_ledger.projections.billing import (
     CountsQuery,
     Priced,
@@ -19,11 +20,17 @@ from seat_ledger.projections.billing import (
 from seat_ledger.projections.billing.bounds import (
     Bounds,
     FigureKey,
-    bounds_of_rows,
+    bounds,
     quantity_ends,
     unseen,
+    with_windows,
 )
-from seat_ledger.projections.billing.figures import as_known, quantity
+from seat_ledger.projections.billing.figures import (
+    as_known,
+    first_changes,
+    quantity,
+    stored,
+)
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
     CountedSpan,
@@ -31,7 +38,7 @@ from seat_ledger.projections.billing.intervals import (
     holdings,
     lives,
     reach,
-    reversals,
+    recorded_between,
 )
 from seat_ledger.projections.billing.price_book import (
     PriceBook,
@@ -57,6 +64,7 @@ class Side(NamedTuple):
     between: dict[FigureKey, Bounds]
     book: PriceBook = PriceBook()
     is_window: bool = False
+    has_windows: bool = False
 
     def priced(self, how: Priced) -> Priced:
         """The same with the prices that were recorded, as known (R90)."""
@@ -84,9 +92,9 @@ def compare(
     """
     how = query.how
     reader.types.check(*how.prices)
-    before, after = (
-        _side(reader, key, known_at, moment, query) for known_at in between
-    )
+    sides = _Sides(reader, key, moment, query)
+    after = sides.newer(between[1])
+    before = sides.older(between[0], after)
     account = after.question.account
     figures = before.figures.keys() | after.figures.keys()
     how.check_types(seat_type for _, seat_type in figures)
@@ -118,29 +126,96 @@ def compare(
     return rows
 
 
-def _side(
-    reader: ConnectedReader,
-    key: str,
-    known_at: Knowledge,
-    moment: datetime,
-    query: CountsQuery,
-) -> Side:
-    account = reader.account(key, known_at)
-    question = AccountQuestion(reader, account, known_at, moment)
-    if not account.is_known:
-        return Side(question, {}, {}, {})
-    periods = selected_periods(account, query, moment, lenient=True)
-    between = bounds_of_rows(reader, periods, known_at)
-    rows = as_known(reader, periods, known_at)
-    rows += unseen(rows, periods, between)
-    return Side(
-        question,
-        {period.label: period for period in periods},
-        {(row["label"], str(row["seat_type"])): row for row in rows},
-        between,
-        recorded(reader, known_at, [account.no]),
-        query.window is not None,
-    )
+class _Sides(NamedTuple):
+    """What both states of knowledge are asked."""
+
+    reader: ConnectedReader
+    key: str
+    moment: datetime
+    query: CountsQuery
+
+    def newer(self, known_at: Knowledge) -> Side:
+        """The account as known at the later of the two."""
+        side = self._of(known_at)
+        if not side.question.account.is_known:
+            return side
+        periods = [*side.periods.values()]
+        is_open = bool(with_windows(self.reader, [side.question.account.no], known_at))
+        figures = (
+            self._stored(side.question, periods)
+            if self._is_stored(known_at)
+            else as_known(self.reader, periods, known_at)
+        )
+        return self._with_figures(side, figures, is_open=is_open)
+
+    def older(self, known_at: Knowledge, later: Side) -> Side:
+        """The same earlier: what nothing between the two reaches is as it is later."""
+        side = self._of(known_at)
+        if not side.question.account.is_known:
+            return side
+        same = self._unchanged(side, later)
+        figures = [row for key, row in later.figures.items() if key[0] in same]
+        counted = [row for row in side.periods.values() if row.label not in same]
+        if counted:
+            figures += as_known(self.reader, counted, known_at)
+        return self._with_figures(side, figures, is_open=later.has_windows)
+
+    def _of(self, known_at: Knowledge) -> Side:
+        account = self.reader.account(self.key, known_at)
+        question = AccountQuestion(self.reader, account, known_at, self.moment)
+        if not account.is_known:
+            return Side(question, {}, {}, {})
+        periods = selected_periods(account, self.query, self.moment, lenient=True)
+        return Side(
+            question,
+            {period.label: period for period in periods},
+            {},
+            {},
+            recorded(self.reader, known_at, [account.no]),
+            self.query.window is not None,
+        )
+
+    def _with_figures(self, side: Side, figures: list[Row], *, is_open: bool) -> Side:
+        periods = [*side.periods.values()]
+        known_at = side.question.known_at
+        between = bounds(self.reader, periods, known_at) if is_open else {}
+        figures = figures + unseen(figures, periods, between)
+        return side._replace(
+            figures={(row["label"], str(row["seat_type"])): row for row in figures},
+            between=between,
+            has_windows=is_open,
+        )
+
+    def _is_stored(self, known_at: Knowledge) -> bool:
+        is_head = known_at.position == self.reader.head
+        return is_head and self.reader.has_tables and self.query.window is None
+
+    def _stored(
+        self, question: AccountQuestion, periods: Sequence[PeriodRow]
+    ) -> list[Row]:
+        """The figures of periods as they are stored, for what is known now."""
+        if not periods:
+            return []
+        labels = [period.label for period in periods]
+        span = min(labels), max(labels) + timedelta(days=1)
+        moment = max(period.starts for period in periods)
+        return stored(self.reader, question.account.no, span, moment)
+
+    def _unchanged(self, side: Side, later: Side) -> set[date]:
+        """The first periods whose figures are those of the later state, by label."""
+        known_at, number = side.question.known_at, side.question.account.no
+        until = later.question.known_at.position
+        changes = first_changes(self.reader, [number], known_at.position, until)
+        since = changes.get(number, FOREVER)
+        same: set[date] = set()
+        for label, period in side.periods.items():
+            now = later.periods.get(label)
+            if now is None or (now.starts, now.ends) != (period.starts, period.ends):
+                break
+            if period.ends > since:
+                break
+            same.add(label)
+        return same
 
 
 def _by_period(
@@ -276,22 +351,31 @@ def _priced_by(prices: Sequence[UnitPrice | None]) -> set[int]:
 
 def _name_entries(rows: Iterable[Row], before: Side, after: Side) -> None:
     """Name with each figure the entries recorded between the two that changed it."""
-    by_source: dict[tuple[str, bool], list[Row]] = {}
+    by_source: dict[bool, dict[str, list[Row]]] = {}
     for row in rows:
-        source = row["seat_type"], is_of_contract(row["mode"])
-        by_source.setdefault(source, []).append(row)
-    if not by_source:
-        return
+        by_type = by_source.setdefault(is_of_contract(row["mode"]), {})
+        by_type.setdefault(row["seat_type"], []).append(row)
+    for by_lives, by_type in by_source.items():
+        _name_entries_of(by_type, before, after, lives if by_lives else holdings)
+
+
+_Find = Callable[[AccountQuestion, CountedSpan], list[CountedInterval]]
+
+
+def _name_entries_of(
+    by_type: dict[str, list[Row]], before: Side, after: Side, find: _Find
+) -> None:
+    """The same of figures that are counted from intervals of one kind."""
     since = before.question.known_at
     earliest = reach(after.question, since)
-    between = reversals(after.question, since)
-    of_contract = _of_contract(before, after)
-    for (seat_type, by_lives), its in by_source.items():
-        find = lives if by_lives else holdings
+    between = recorded_between(after.question, since)
+    starts = {
+        date.fromisoformat(row["period"]) for of in by_type.values() for row in of
+    }
+    sides = [_seen(find, side, by_type, starts, earliest) for side in (before, after)]
+    for seat_type, its in by_type.items():
         labels = {date.fromisoformat(row["period"]) for row in its}
-        seen = [
-            _seen(find, side, seat_type, labels, earliest) for side in (before, after)
-        ]
+        seen = [intervals.get(seat_type, []) for intervals in sides]
         named: dict[str, set[int]] = {}
         for label in labels:
             was, now = before.periods.get(label), after.periods.get(label)
@@ -299,11 +383,11 @@ def _name_entries(rows: Iterable[Row], before: Side, after: Side) -> None:
             assert period is not None
             kinds = _bearing_on(was, now)
             named[label.isoformat()] = {
-                position for position, topic in of_contract if topic in kinds
+                position for position, topic in between.of_contract if topic in kinds
             } | changes(
                 seen[0] if was else [],
                 seen[1] if now else [],
-                between,
+                between.reversals,
                 (period.starts, period.ends),
                 since.position,
             )
@@ -312,38 +396,30 @@ def _name_entries(rows: Iterable[Row], before: Side, after: Side) -> None:
 
 
 def _seen(
-    find: Callable[[AccountQuestion, CountedSpan], list[CountedInterval]],
+    find: _Find,
     side: Side,
-    seat_type: str,
+    seat_types: Iterable[str],
     labels: Iterable[date],
     earliest: datetime | None,
-) -> list[CountedInterval]:
-    """The intervals of a type that some periods count, from what changed first on."""
+) -> dict[str, list[CountedInterval]]:
+    """The intervals of some types that some periods count, from what changed first on;
+    by type.
+    """
     periods = [side.periods[label] for label in labels if label in side.periods]
     if not periods:
-        return []
+        return {}
     starts = min(period.starts for period in periods)
     ends = max(period.ends for period in periods)
-    span = CountedSpan([seat_type], min(starts, earliest or starts), ends)
-    return find(side.question, span)
+    span = CountedSpan([*seat_types], min(starts, earliest or starts), ends)
+    of_type: dict[str, list[CountedInterval]] = {}
+    for interval in find(side.question, span):
+        of_type.setdefault(interval.seat_type, []).append(interval)
+    return of_type
 
 
 _OF_BEING = {"AccountOpened", "ContractRenewed"}
 _OF_BOUNDS = {"TimeZoneChanged"}
 _OF_RULE = {"BillingPolicyChanged"}
-
-
-def _of_contract(before: Side, after: Side) -> list[tuple[int, str]]:
-    """What was said of the contract between the two: entries, and of which kind."""
-    rows = after.question.ask(
-        "billing",
-        "contract_between",
-        account_nos=[after.question.account.no],
-        since=before.question.known_at.position,
-        until_position=after.question.known_at.position,
-        topics=sorted(_OF_BEING | _OF_BOUNDS | _OF_RULE),
-    )
-    return [(row["position"], row["topic"]) for row in rows]
 
 
 def _bearing_on(was: PeriodRow | None, now: PeriodRow | None) -> set[str]:

@@ -198,13 +198,8 @@ def _figures(question: AccountQuestion, query: FigureQuery) -> list[Row]:
     period = query.period
     if query.window or known_at.position != reader.head:
         return as_known(reader, [row_of(account, period)], known_at)
-    return stored(
-        reader,
-        [account.no],
-        from_label=period.label,
-        until_label=period.label + timedelta(days=1),
-        moment=period.starts,
-    )
+    labels = period.label, period.label + timedelta(days=1)
+    return stored(reader, account.no, labels, period.starts)
 
 
 def opened(

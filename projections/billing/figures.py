@@ -7,9 +7,8 @@ quantity is one of them over the period's length, an exact rational until output
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from fractions import Fraction
-from typing import Any
 
 from seat_ledger.domain.counting_rules import TIME, every_rule, measure
 from seat_ledger.projections.periods import PeriodRow
@@ -133,25 +132,7 @@ def _apart(
     """
     if not reader.has_tables:
         return [], list(accounts)
-    since: dict[int, datetime] = {}
-    if known_at.position < reader.head:
-        since_position, until = known_at.position, reader.head
-        if len(accounts) >= LEAST_ACCOUNTS:
-            rows = reader.ask(
-                "billing",
-                "earliest_change_of_each",
-                since=since_position,
-                until_position=until,
-            )
-        else:
-            rows = reader.ask(
-                "billing",
-                "earliest_change",
-                account_nos=list(accounts),
-                since=since_position,
-                until_position=until,
-            )
-        since = {row["account_no"]: row["since"] for row in rows}
+    since = first_changes(reader, list(accounts), known_at.position, reader.head)
     as_now: list[int] = []
     as_then: list[int] = []
     for number, periods in accounts.items():
@@ -161,23 +142,47 @@ def _apart(
     return as_now, as_then
 
 
+def first_changes(
+    reader: ConnectedReader, account_nos: Sequence[int], since: int, until: int
+) -> dict[int, datetime]:
+    """From when on the seats of accounts may read differently between two positions.
+
+    What was recorded between them reaches no further back; an account of which nothing
+    was is left out.
+    """
+    if since >= until:
+        return {}
+    span: Row = {"since": since, "until_position": until}
+    if len(account_nos) >= LEAST_ACCOUNTS:
+        return _since(reader.ask("billing", "earliest_change_of_each", None, **span))
+    numbers = list(account_nos)
+    return reader.once(
+        ("first changes", *numbers, since, until),
+        lambda: _since(
+            reader.ask("billing", "earliest_change", account_nos=numbers, **span)
+        ),
+    )
+
+
+def _since(rows: Iterable[Row]) -> dict[int, datetime]:
+    return {row["account_no"]: utc(row["since"]) for row in rows}
+
+
 def stored(
     reader: ConnectedReader,
-    account_nos: list[int] | None,
-    *,
-    from_label: Any,
-    until_label: Any,
+    account_no: int | None,
+    labels: tuple[date, date],
     moment: datetime,
 ) -> list[Row]:
-    """The kept figures of the periods whose label lies in a span."""
-    rows = reader.ask(
-        "billing",
-        "stored",
-        account_nos=account_nos,
-        from_label=from_label,
-        until_label=until_label,
-        moment=moment,
-    )
+    """The kept figures of an account's periods, or of all accounts', that have begun.
+
+    They are those whose label lies in ``[labels[0], labels[1])``.
+    """
+    span: Row = {"from_label": labels[0], "until_label": labels[1], "moment": moment}
+    if account_no is None:
+        rows = reader.ask("billing", "stored", **span)
+    else:
+        rows = reader.ask("billing", "stored_of", account_no=account_no, **span)
     return [
         {**row, "starts": utc(row["starts"]), "ends": utc(row["ends"])} for row in rows
     ]

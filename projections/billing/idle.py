@@ -178,8 +178,11 @@ def idle_at(question: AccountQuestion, how: Priced | None = None) -> list[Row]:
 
     `until` is when somebody took the seat, or it was retired; None while it lasts. With
     prices: what they have cost, and will cost until the renewal at which they can go.
+    Raises NotFound for the price of a seat type that there is not.
     """
     as_of = question.as_of
+    if how is not None:
+        question.reader.types.check(*how.prices)
     moment = (as_of, as_of + timedelta(microseconds=1))
     zone = question.account.zones.at(as_of)
     today = local_date(as_of, zone)

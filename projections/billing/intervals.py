@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from seat_ledger.domain.values import FOREVER
+from seat_ledger.projections.billing.figures import first_changes
 from seat_ledger.projections.reader import AccountQuestion, Knowledge, Row, utc
 
 
@@ -97,16 +98,46 @@ class Reversal(NamedTuple):
     root: int
 
 
-def reversals(question: AccountQuestion, since: Knowledge) -> list[Reversal]:
-    """The account's reversals that were recorded between two states of knowledge."""
+class Between(NamedTuple):
+    """What was recorded of an account between two states of knowledge, but for seats.
+
+    Of the contract: positions, and which kind of event each is or reverses.
+    """
+
+    reversals: list[Reversal]
+    of_contract: list[tuple[int, str]]
+
+
+_OF_CONTRACT = (
+    "AccountOpened",
+    "BillingPolicyChanged",
+    "ContractRenewed",
+    "TimeZoneChanged",
+)
+
+
+def recorded_between(question: AccountQuestion, since: Knowledge) -> Between:
+    """The account's reversals and what moved its periods or rules since a state."""
     rows = question.ask(
         "billing",
-        "reversals_between",
+        "changes_between",
         account_nos=[question.account.no],
         since=since.position,
         until_position=question.known_at.position,
+        topics=list(_OF_CONTRACT),
     )
-    return [Reversal(row["position"], row["root"]) for row in rows]
+    return Between(
+        [
+            Reversal(row["position"], row["root"])
+            for row in rows
+            if row["root"] is not None
+        ],
+        [
+            (row["position"], row["topic"])
+            for row in rows
+            if row["topic"] in _OF_CONTRACT
+        ],
+    )
 
 
 def reach(question: AccountQuestion, since: Knowledge) -> datetime | None:
@@ -114,14 +145,9 @@ def reach(question: AccountQuestion, since: Knowledge) -> datetime | None:
 
     What differs between them lasts beyond it; None where nothing was recorded.
     """
-    rows = question.ask(
-        "billing",
-        "earliest_change",
-        account_nos=[question.account.no],
-        since=since.position,
-        until_position=question.known_at.position,
-    )
-    return utc(rows[0]["since"]) - timedelta(microseconds=1) if rows else None
+    number, until = question.account.no, question.known_at.position
+    changed = first_changes(question.reader, [number], since.position, until)
+    return changed[number] - timedelta(microseconds=1) if changed else None
 
 
 def changes(

@@ -42,7 +42,7 @@ from seat_ledger.projections.billing.intervals import (
     holdings,
     lives,
     reach,
-    reversals,
+    recorded_between,
 )
 from seat_ledger.projections.billing.invoices import (
     Balance,
@@ -319,9 +319,9 @@ def _late(
     before = question._replace(known_at=since)
     was = [_by_type(find(before, span)) for find in (lives, holdings)]
     now = [_by_type(find(question, span)) for find in (lives, holdings)]
-    between = reversals(question, since)
+    reversals = recorded_between(question, since).reversals
     for invoice in reached:
-        changed = _changed(was, now, between, invoice.period, since.position)
+        changed = _changed(was, now, reversals, invoice.period, since.position)
         if changed:
             yield Late(invoice, changed)
 

@@ -1,3 +1,17 @@
+-- stored_columns --
+-- What is stored of a figure, with its period.
+SELECT account.account_key, period.period_no, period.label, period.starts, period.ends,
+       period.days, period.mode, period.granularity, counted.*;
+
+-- stored_in_span --
+-- The figures of periods that begin in a span of time, in order.
+  JOIN account ON account.account_no = period.account_no
+  JOIN seat_type AS kind ON kind.type_no = counted.seat_type
+ WHERE period.label >= %(from_label)s::date
+   AND period.label < %(until_label)s::date
+   AND period.starts <= %(moment)s::timestamptz
+ ORDER BY account.account_key, period.period_no, kind.name COLLATE "C";
+
 -- invoices --
 -- The invoices as known at a position, and what voided each.
 SELECT account.account_key, entry.account_no, entry.position, entry.recorded_at,
@@ -36,3 +50,14 @@ SELECT account_no, position, topic, effective_at, number, root
         OFFSET 0) AS every
  WHERE position > %(since)s::bigint
    AND position <= %(until_position)s::bigint;
+
+-- prices_known --
+-- The prices that were set, as known at a position (R90).
+SELECT entry.account_no, account.account_key, entry.position, entry.recorded_at,
+       entry.effective_at, entry.actor, entry.reason,
+       entry.seat_type, entry.details ->> 'unit_price' AS unit_price,
+       entry.details ->> 'currency' AS currency,
+       (entry.details ->> 'first_date')::date AS first_date
+  FROM entry_at(%(known_position)s::bigint) AS entry
+  LEFT JOIN account ON account.account_no = entry.account_no
+ WHERE entry.topic = 'PriceSet';

@@ -128,8 +128,17 @@ def recorded(
     reader: ConnectedReader, known_at: Knowledge, account_nos: Iterable[int] | None
 ) -> PriceBook:
     """The price book as known, of some accounts, or of every one (R90)."""
-    numbers = None if account_nos is None else [*account_nos, FOR_ALL]
-    rows = reader.ask("billing", "prices", known_at, account_nos=numbers)
+    if account_nos is None:
+        return _recorded(reader, known_at, None)
+    numbers = tuple(account_nos)
+    name = "price book", numbers, known_at.position
+    return reader.once(name, lambda: _recorded(reader, known_at, numbers))
+
+
+def _recorded(
+    reader: ConnectedReader, known_at: Knowledge, account_nos: Iterable[int] | None
+) -> PriceBook:
+    rows = _rows(reader, known_at, account_nos)
     lists: dict[Hashable, list[ListPrice]] = {}
     for row in rows:
         lists.setdefault(row["account_no"], []).append(
@@ -146,14 +155,24 @@ def recorded(
     return PriceBook({no: PriceList(prices) for no, prices in lists.items()}, for_all)
 
 
+def _rows(
+    reader: ConnectedReader, known_at: Knowledge, account_nos: Iterable[int] | None
+) -> list[Row]:
+    """The prices of some accounts with those for all, or of every account."""
+    if account_nos is None:
+        return reader.ask("billing", "prices", known_at)
+    numbers = [*account_nos, FOR_ALL]
+    return reader.ask("billing", "prices_of", known_at, account_nos=numbers)
+
+
 def listed(
     reader: ConnectedReader, known_at: Knowledge, account_no: int | None
 ) -> list[Row]:
     """The recorded prices, each with what ended it: of an account with those for all,
     or of every account.
     """
-    numbers = None if account_no is None else [account_no, FOR_ALL]
-    rows = reader.ask("billing", "prices", known_at, account_nos=numbers)
+    numbers = None if account_no is None else [account_no]
+    rows = _rows(reader, known_at, numbers)
     rows.sort(key=lambda row: (row["account_no"], row["seat_type"], row["currency"]))
     actors = reader.actors(row["actor"] for row in rows)
     prices = [

@@ -1,26 +1,26 @@
 -- stored --
--- The kept figures of some accounts' periods that begin in a span of time.
-SELECT account.account_key, period.period_no, period.label, period.starts, period.ends,
-       period.days, period.mode, period.granularity, counted.*
+-- The kept figures of all accounts' periods that begin in a span of time.
+{stored_columns}
   FROM billing_period AS period
   JOIN billable_seats AS counted
     ON counted.account_no = period.account_no
    AND counted.period_no = period.period_no
-  JOIN account ON account.account_no = period.account_no
-  JOIN seat_type AS kind ON kind.type_no = counted.seat_type
- WHERE (%(account_nos)s::bigint[] IS NULL
-        OR period.account_no = ANY (%(account_nos)s::bigint[]))
-   AND period.label >= %(from_label)s::date
-   AND period.label < %(until_label)s::date
-   AND period.starts <= %(moment)s::timestamptz
- ORDER BY account.account_key, period.period_no, kind.name COLLATE "C";
+{stored_in_span};
 
--- reversals_between --
--- An account's reversals that were recorded after one position, up to another.
-SELECT position, root
-  FROM ({entries_between}) AS entry
- WHERE topic = 'EntryReversed'
- ORDER BY position;
+-- stored_of --
+-- The same of one account. Both tables are read of it once, and then joined: PostgreSQL
+-- would look through all of its figures for each of its periods.
+{stored_columns}
+  FROM (SELECT *
+          FROM billing_period
+         WHERE account_no = %(account_no)s::bigint
+        OFFSET 0) AS period
+  JOIN (SELECT *
+          FROM billable_seats
+         WHERE account_no = %(account_no)s::bigint
+        OFFSET 0) AS counted
+    ON counted.period_no = period.period_no
+{stored_in_span};
 
 -- issued --
 -- The invoices of an account, in the order of recording.
@@ -57,15 +57,16 @@ SELECT account_no, min(effective_at) AS since
    AND (number IS NOT NULL OR topic = 'EntryReversed')
  GROUP BY account_no;
 
--- contract_between --
--- What was said of an account's contract after one position, up to another, with the
--- reversals of it; `topic` is that of what is reversed.
-SELECT entry.position, coalesce(root.topic, entry.topic)::text AS topic
+-- changes_between --
+-- What was reversed in an account after one position, up to another, and what was said of
+-- its contract; `topic` is that of what is reversed.
+SELECT entry.position, entry.root, coalesce(root.topic, entry.topic)::text AS topic
   FROM ({entries_between}) AS entry
   LEFT JOIN journal AS root
     ON entry.topic = 'EntryReversed'
    AND root.position = entry.root
- WHERE coalesce(root.topic, entry.topic) = ANY (%(topics)s::topic_name[])
+ WHERE entry.topic = 'EntryReversed'
+    OR entry.topic = ANY (%(topics)s::topic_name[])
  ORDER BY entry.position;
 
 -- with_windows --
@@ -90,17 +91,14 @@ SELECT entry.position, entry.seat_type, entry.number, entry.user_no, entry.topic
  ORDER BY entry.effective_at, entry.position;
 
 -- prices --
--- The price book as known: of some accounts, or of every one; account 0 is all (R90).
-SELECT entry.account_no, account.account_key, entry.position, entry.recorded_at,
-       entry.effective_at, entry.actor, entry.reason,
-       entry.seat_type, entry.details ->> 'unit_price' AS unit_price,
-       entry.details ->> 'currency' AS currency,
-       (entry.details ->> 'first_date')::date AS first_date
-  FROM entry_at(%(known_position)s::bigint) AS entry
-  LEFT JOIN account ON account.account_no = entry.account_no
- WHERE entry.topic = 'PriceSet'
-   AND (%(account_nos)s::bigint[] IS NULL
-        OR entry.account_no = ANY (%(account_nos)s::bigint[]))
+-- The price book as known, of every account; account 0 is all (R90).
+{prices_known}
+ ORDER BY entry.account_no, entry.effective_at, entry.position;
+
+-- prices_of --
+-- The same of some accounts: without a choice in it, PostgreSQL plans it once.
+{prices_known}
+   AND entry.account_no = ANY (%(account_nos)s::bigint[])
  ORDER BY entry.account_no, entry.effective_at, entry.position;
 
 -- findings --

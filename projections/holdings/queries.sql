@@ -126,15 +126,13 @@ SELECT seat_type, number, purchased_at, retires_at,
  ORDER BY kind.name COLLATE "C", number;
 
 -- to_be_carried_out --
--- Unassignments of some accounts, or of all, that are to be carried out (R98).
-SELECT account_no, period, requested_at
-  FROM unassignment_at(%(known_position)s::bigint)
- WHERE (%(account_nos)s::bigint[] IS NULL
-        OR account_no = ANY (%(account_nos)s::bigint[]))
-   AND cancelled_at IS NULL
-   AND carried_out_at IS NULL
-   AND held_from IS NOT NULL
-   AND held_until IS NULL;
+-- Unassignments of all accounts that are to be carried out (R98).
+{pending_unassignments};
+
+-- to_be_carried_out_of --
+-- The same of some accounts: without a choice in it, PostgreSQL plans it once.
+{pending_unassignments}
+   AND account_no = ANY (%(account_nos)s::bigint[]);
 
 -- to_be_unassigned --
 -- Unassignments that are pending in an account at a moment (R98).

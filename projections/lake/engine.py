@@ -183,7 +183,7 @@ class Engine:
     def to_be_carried_out(self) -> list[dict[str, Any]]:
         """The unassignments that are to be carried out (R98)."""
         text = question("holdings", "to_be_carried_out", from_tables=False)
-        params = {"known_position": self.known_at, "account_nos": None}
+        params = {"known_position": self.known_at}
         return self.dicts(bound(as_text(text).rstrip("; \n"), params))
 
     def make(self, name: str) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime
+from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import Any, ClassVar, NamedTuple, Self
 from uuid import UUID
@@ -61,6 +62,7 @@ class LakeReader(ConnectedReader):
         self.lake, self.manifest = lake, manifest
         self.head = self.store_head = manifest.head
         self.is_behind, self.aside = False, ()
+        self._read = {}
         self._types = SeatTypes(
             {None: None, **dict(manifest.seat_types)},
             {name: number for number, name in manifest.seat_types},
@@ -77,6 +79,7 @@ class LakeReader(ConnectedReader):
             ("accounts", "contracts"): lambda of: self._survey(of).contracts,
             ("holdings", "to_be_carried_out"): lambda of: self._survey(of).requests,
             ("billing", "prices"): self._prices,
+            ("billing", "prices_of"): self._prices_of,
             ("billing", "with_windows"): self._with_windows,
             ("journal", "knowledge"): self._recorded_at,
             ("billing/audit", "contracts"): self._contracts_by_id,
@@ -252,8 +255,11 @@ class LakeReader(ConnectedReader):
 
     def _prices(self, of: Row) -> Iterator[Row]:
         prices = self._survey(of).prices
-        selected = of["account_nos"]
-        for number in sorted(prices if selected is None else set(selected)):
+        return chain.from_iterable(prices[number] for number in sorted(prices))
+
+    def _prices_of(self, of: Row) -> Iterator[Row]:
+        prices = self._survey(of).prices
+        for number in sorted(set(of["account_nos"])):
             yield from prices.get(number, ())
 
     def _with_windows(self, of: Row) -> Iterator[Row]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import (
     Callable,
     Collection,
+    Hashable,
     Iterable,
     Iterator,
     Mapping,
@@ -21,7 +22,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import groupby, islice, pairwise
 from operator import attrgetter
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -61,6 +62,11 @@ ACCOUNTS_AT_ONCE = 200
 
 SHARED_FROM = 4
 """From so many times as many on they are counted on two connections."""
+
+T = TypeVar("T")
+
+_MOST_READ = 64
+"""Answers of one snapshot that are there for whoever asks again."""
 
 _AT_ONCE = 1_000
 """References that are looked up together."""
@@ -184,6 +190,9 @@ class ConnectedReader:
 
     _types: SeatTypes | None
 
+    _read: dict[Hashable, Any]
+    """What was read of the snapshot that is pinned, and may be asked for again."""
+
     def __init__(
         self,
         conninfo: str,
@@ -234,11 +243,11 @@ class ConnectedReader:
             )
         become(self.connection, "reader")
         head, types = self.head, self._types
-        self.head, self._types = position, None
+        self.head, self._types, self._read = position, None, {}
         try:
             yield
         finally:
-            self.head, self._types = head, types
+            self.head, self._types, self._read = head, types, {}
 
     def _pin(self, *, first_catch_up: bool) -> None:
         """Stay on what is served now: one snapshot for all the questions."""
@@ -252,7 +261,7 @@ class ConnectedReader:
         self.head = served.checkpoint
         self.store_head = served.head
         self.aside = served.aside
-        self._types = None
+        self._types, self._read = None, {}
 
     @property
     def is_standby(self) -> bool:
@@ -370,6 +379,15 @@ class ConnectedReader:
         }
         yield from self.run(counting("selected", "paired"), arrays)
 
+    def once(self, key: Hashable, read: Callable[[], T]) -> T:
+        """What `read` gives, which one snapshot is asked once: it is never changed."""
+        if key not in self._read:
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            self._read[key] = read()
+        result: T = self._read[key]
+        return result
+
     def together(self, keys: Iterable[str]) -> Iterator[list[str]]:
         """Accounts by key, so many as are best asked about at once."""
         remaining = iter(keys)
@@ -418,7 +436,10 @@ class ConnectedReader:
         return knowledge._replace(until=knowledge.recorded_at)
 
     def _at_position(self, position: int, *, is_head: bool) -> Knowledge:
-        rows = self.ask("journal", "knowledge", position=position)
+        rows = self.once(
+            ("knowledge", position),
+            lambda: self.ask("journal", "knowledge", position=position),
+        )
         recorded_at = utc(rows[0]["recorded_at"]) if rows else None
         return Knowledge(position, recorded_at, is_head)
 
@@ -465,6 +486,10 @@ class ConnectedReader:
         Raises NotFound (``account_not_found``), AccountSetAside where its opening is
         what cannot be read.
         """
+        name = "account", key, known_at.position
+        return self.once(name, lambda: self._account(key, known_at))
+
+    def _account(self, key: str, known_at: Knowledge) -> AccountFacts:
         rows = self.ask("accounts", "contract", known_at, account_id=account_id(key))
         if not rows:
             aside = self.aside_of(key)
@@ -480,9 +505,12 @@ class ConnectedReader:
     ) -> list[AccountFacts]:
         """Accounts, each with when its next requested unassignment is due (R98)."""
         requests: dict[int, list[Row]] = {}
-        pending = self.ask(
-            "holdings", "to_be_carried_out", known_at, account_nos=account_nos
-        )
+        if account_nos is None:
+            pending = self.ask("holdings", "to_be_carried_out", known_at)
+        else:
+            pending = self.ask(
+                "holdings", "to_be_carried_out_of", known_at, account_nos=account_nos
+            )
         for row in pending:
             requests.setdefault(row["account_no"], []).append(row)
         return [

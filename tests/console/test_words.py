@@ -11,6 +11,7 @@ import pytest
 from seat_ledger.cli.console.failures import UnreadableRequest
 from seat_ledger.cli.console.pages.attention import KINDS
 from seat_ledger.cli.output.i18n import LANGUAGES, catalogue, chosen, words_of
+from seat_ledger.cli.output.messages import Message
 from seat_ledger.cli.reports.letter import _TITLES
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.counting_rules import MODES
@@ -59,6 +60,7 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
         f"{key}_{cause}" for key in ("because", "cause_title") for cause in CAUSES
     }
     created |= {f"line_unknown_{what}" for what in ("account", "period", "bounds")}
+    created |= {f"line_unknown_{what}_nowhere" for what in ("period", "bounds")}
     created |= {"line_unknown_seat_type", "line_open_right", "line_open_wrong"}
     created |= {f"report_rule_{by}" for by in ("plain", "day", "by_day")}
     created |= {f"report_rule_{by}" for by in ("second", "by_second")}
@@ -82,7 +84,8 @@ def test_every_text_that_a_page_names_is_there_and_none_is_idle() -> None:
     assert expected <= known_at, expected - known_at
     conditional = {"as_of_then", "as_of_now", "late_caption", "yes", "no"}
     derived = re.compile(
-        r"(error|language|by|kind_of|event|column|noun)_|months|thousands|decimal"
+        r"(error|language|by|kind_of|event|column|message|noun)_"
+        r"|months|thousands|decimal"
     )
     idle = {key for key in known_at - expected - conditional if not derived.match(key)}
     spoken = {key for key in idle if f'"{key.partition(".")[0]}"' in text}
@@ -132,5 +135,8 @@ def test_what_cannot_be_read_is_a_sentence_in_the_visitors_language(
     keys = {key for key in catalogue(language) if key.startswith("error_text_")}
     assert keys == {f"error_text_{name}" for name in raised}
     error = UnreadableRequest("number", name="skip", text="'x'")
-    assert "'x'" in error.sentence(words_of(language))
-    assert error.message == error.sentence(words_of("en"))
+    message = Message.of(error.message, words_of(language))
+    assert message.language == language
+    assert message.text == words_of(language)(
+        "error_text_number", name="skip", text="'x'"
+    )

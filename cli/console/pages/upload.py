@@ -17,6 +17,7 @@ from seat_ledger.cli.inputs.invoice_file import OPTIONAL, REQUIRED, InvoiceFile
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, understood
 from seat_ledger.cli.output.audit_words import wrong_totals
 from seat_ledger.cli.output.finding_words import findings_of, grouped, owed_in_words
+from seat_ledger.cli.output.messages import Message
 from seat_ledger.cli.output.render import csv_chunks
 from seat_ledger.cli.reports.letter import letter
 from seat_ledger.errors import InvalidInput, LedgerError, NotFound
@@ -59,8 +60,7 @@ def _form(
         return {
             "rows": rows,
             "fields": {name: fields.get(name, "") for name in FIELDS},
-            "error": error,
-            "hint": _hint(request, error),
+            "problem": _problem(request, error),
             "action": request.url("check"),
             "token": request.form_token,
         }
@@ -68,12 +68,23 @@ def _form(
     return Page("check", request.words("check"), request.answer(rows), fill)
 
 
-def _hint(request: PageRequest, error: LedgerError | None) -> str:
-    """What to do, with the fields of the form in place of options."""
-    hint = (error.try_ if error is not None else "") or ""
+def _problem(request: PageRequest, error: LedgerError | None) -> list[Message]:
+    """What stands in the way, and what to do."""
+    if error is None:
+        return []
+    hint = _message(request, error.try_ or "")
+    text = hint.text[:1].upper() + hint.text[1:].rstrip(".") + "."
+    hints = [hint._replace(text=text)] if error.try_ else []
+    return [_message(request, error.message), *hints]
+
+
+def _message(request: PageRequest, text: str) -> Message:
+    """A message in the visitor's language; the form's fields in place of options."""
+    message = Message.of(text, request.words)
+    shown = message.text
     for option, label in _OPTIONS.items():
-        hint = hint.replace(option, f"“{request.words(label)}”")
-    return f"{hint[0].upper()}{hint[1:].rstrip('.')}." if hint else ""
+        shown = shown.replace(option, f"“{request.words(label)}”")
+    return message._replace(text=shown)
 
 
 def checked(request: PageRequest, sent: SentFile) -> Page:
@@ -121,7 +132,10 @@ def _audited(request: PageRequest, sent: SentFile, spool: Spool) -> Page:
         "wrong": wrong,
         "right": list(islice(right, MOST_SHOWN)),
         "more": summary.findings - len(findings),
-        "notes": [*names.hints(), *understood(file, names)],
+        "notes": [
+            _message(request, text)
+            for text in (*names.hints(), *understood(file, names))
+        ],
         "wrong_totals": wrong_totals(summary, request.words),
         "file": sent.name,
         "downloads": _downloads(request, sent.name, spool, summary, findings),
