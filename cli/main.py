@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import io
 import os
@@ -17,11 +16,13 @@ from seat_ledger.cli.options import environment
 from seat_ledger.cli.options.examples import show_examples
 from seat_ledger.cli.options.session import Session, check_values_of, option_database
 from seat_ledger.cli.output.failures import (
+    advice,
     bug_in_words,
     print_failure,
     print_json_failure,
 )
 from seat_ledger.cli.output.streams import ReaderLeft, drop_output, prepare
+from seat_ledger.cli.output.usage import hint, unknown_command
 from seat_ledger.errors import (
     LedgerError,
     OutputClosed,
@@ -131,9 +132,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one may be meant."""
         if args and args[0] not in COMMANDS and not context.resilient_parsing:
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise click.UsageError(f"Unknown command '{args[0]}'.{hint}", context)
+            raise unknown_command(context, args[0])
         return super().resolve_command(context, args)
 
 
@@ -170,7 +169,7 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
     except click.ClickException as error:
         named = _naming_commands(error)
         if wants_json:
-            return print_json_failure("usage", 2, named.format_message(), None)
+            return print_json_failure("usage", 2, named.format_message(), hint(named))
         return _usage(named)
     except ReaderLeft:  # what was found is found all the same
         drop_output()
@@ -216,6 +215,8 @@ def _usage(error: click.ClickException) -> int:
     text = io.StringIO()
     error.show(text)
     print_message(text.getvalue().rstrip("\n"))
+    if instead := hint(error):
+        print_message(advice(instead))
     return 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -116,6 +117,29 @@ _GROUP_COLUMNS: list[Any] = [
 ]
 
 
+class EventTypes(click.Choice[str]):
+    """The types of events; a word that is none is answered with the nearest."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """The type that is meant. Raises BadParameter."""
+        by_lower = {name.lower(): name for name in self.choices}
+        word = str(value).lower()
+        near = [name for name in by_lower if word in name]
+        near += difflib.get_close_matches(word, by_lower, n=_NEAREST, cutoff=0.5)
+        names = [by_lower[name] for name in dict.fromkeys(near)][:_NEAREST]
+        meant = f"Did you mean {' or '.join(names)}? " if names else ""
+        if word not in by_lower:
+            self.fail(
+                f"{value!r} is no type of event. {meant}All: seat-ledger help events",
+                param,
+                ctx,
+            )
+        return by_lower[word]
+
+
+_NEAREST = 4
 option_selection = options_of(
     click.option("--user", metavar="USER", help="Only about this user."),
     click.option(
@@ -125,7 +149,7 @@ option_selection = options_of(
         "--type",
         "topics",
         multiple=True,
-        type=click.Choice(sorted(EVENT_CLASSES), case_sensitive=False),
+        type=EventTypes(sorted(EVENT_CLASSES), case_sensitive=False),
         metavar="EVENT",
         help="Only events of this type, such as SeatAssigned; can be repeated.",
     ),
@@ -196,7 +220,7 @@ def list_(question: Question, account: str | None, **options: Any) -> Answer:
     return question.answer(
         rows,
         _GROUP_COLUMNS,
-        sentence=_selected_in_words(account, options, is_empty=first is None),
+        sentence=_selected_in_words(question, options, is_empty=first is None),
         in_table=_groups(question, rows, options["reverse"], beside=is_filtered),
     )
 
@@ -250,13 +274,19 @@ def _groups(
 
 
 def _selected_in_words(
-    account: str | None, options: Mapping[str, Any], *, is_empty: bool
+    question: Question, options: Mapping[str, Any], *, is_empty: bool
 ) -> str:
     """What is listed, in the order of the options."""
+    since, before = span_of(options, question.zones, question.now)
+    when = "recorded" if options["clock"] == "recorded" else "effective"
     words = {
-        "of": account,
+        "of": question.options.get("account"),
+        "of type": " or ".join(options["topics"]),
         "about": " and ".join(filter(None, (options["user"], options["seat"]))),
         "by": options["actor"],
+        f"{when} from": since and times.spelled(since, question.zones),
+        "until" if since else f"{when} before": before
+        and times.spelled(before, question.zones),
         "from position": options["from_position"],
         "up to position": options["until_position"],
     }
@@ -280,7 +310,7 @@ def show(question: Question, position: int, **_: Any) -> Answer:
     from seat_ledger.projections import journal  # noqa: PLC0415
 
     row = journal.show(question.reader, position, question.knowledge)
-    question.is_about([row["account"]])
+    question.is_about_only(row["account"])
     shown = cells("event", "account", "effective=effective_at", "after=effective_after")
     shown += cells("recorded=recorded_at")
     shown += cells("by=actor", "reason", "user", "seat", "reversed_by")

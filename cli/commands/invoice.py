@@ -258,7 +258,7 @@ def show(question: Question, invoice: str, **_: Any) -> Answer:
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
 
     issued = invoices.find(question.reader, invoice, question.knowledge)
-    question.is_about([issued.account])
+    question.is_about_only(issued.account)
     if issued.voided is not None:
         question.remark(f"{issued.invoice}: {_voided(issued)[0]}")
     return _shown(question, issued)
@@ -322,7 +322,7 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     from seat_ledger.projections.billing import invoice_computation, invoices  # noqa: PLC0415
 
     issued = invoices.find(question.reader, invoice, question.knowledge)
-    question.is_about([issued.account])
+    question.is_about_only(issued.account)
     again = invoice_computation.reproduced(question.reader, issued)
     shown, anew = _shown(question, issued), _shown(question, again)
     recorded, computed = (to_json(document(answer)) for answer in (shown, anew))

@@ -553,6 +553,7 @@ class Question:
         self.options = options
         self.now = reader.database_now()
         self.aside: dict[UUID, SetAside] = {}
+        self.only_account: str | None = None
 
     @lazy
     def knowledge(self) -> Knowledge:
@@ -583,6 +584,11 @@ class Question:
             aside = self.reader.aside_of(key)
             if aside is not None and aside.position <= self.knowledge.position:
                 self.aside[aside.account_id] = aside
+
+    def is_about_only(self, key: str | None) -> None:
+        """Note the one account that the answer is about; its times are on its clock."""
+        self.only_account = key
+        self.is_about([key] if key else ())
 
     def is_about_all(self) -> None:
         """Note all accounts that are set aside, for an answer about every account."""
@@ -639,7 +645,11 @@ class Question:
     @property
     def zones(self) -> ZoneHistory:
         """The one clock of the answer: the account's, or UTC where it is of several."""
-        return self.account.zones if self.options.get("account") else times.UTC_ZONES
+        if self.options.get("account"):
+            return self.account.zones
+        if self.only_account is None:
+            return times.UTC_ZONES
+        return self.reader.account(self.only_account, self.knowledge).zones
 
     def settle(self, before: datetime | None) -> None:
         """Let no event be recorded before an instant any more (R78).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from seat_ledger.domain.values import parse_seat, parse_seat_type
+from seat_ledger.domain.values import as_word, parse_seat, parse_seat_type
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.reader import AccountFacts, ConnectedReader, Knowledge
 
@@ -64,7 +64,8 @@ def select(  # noqa: PLR0913  each a filter of its own
     if account is None and (user or (seat and "#" in seat)):
         raise InvalidInput(
             f"A {'user' if user else 'seat'} is one of an account, and none is named.",
-            try_="add --account KEY",
+            try_="add --account KEY"
+            + (f"; the accounts that have this user: {_find(user)}" if user else ""),
         )
     fields: dict[str, Any] = {"topics": list(topics) or None}
     positions = []
@@ -86,6 +87,11 @@ def select(  # noqa: PLR0913  each a filter of its own
     first = 0 if since is None else _recorded_before(reader, since) + 1
     last = None if before is None else _recorded_before(reader, before)
     return EventSelection(**fields, first=first, last=last)
+
+
+def _find(user: str) -> str:
+    """The command that names the accounts which have a user."""
+    return f"seat-ledger user find {as_word(user.removeprefix('user:'))}"
 
 
 def _positions(reader: ConnectedReader, name: str, **params: Any) -> set[int]:
@@ -110,7 +116,8 @@ def _actors(
     if account is None:
         raise InvalidInput(
             "A user is one of an account, and none is named.",
-            try_="add --account KEY, or name an actor such as system:import",
+            try_="add --account KEY (the accounts that have this user: "
+            f"{_find(actor)}), or name an actor such as system:import",
         )
     people = reader.users_called(account, actor.removeprefix("user:"), known_at)
     rows = reader.ask("users", "ids", user_nos=[row["user_no"] for row in people])

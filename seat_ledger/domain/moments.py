@@ -29,9 +29,10 @@ from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
 FORMS = (
-    "2026-03-14 09:30, 2026-03-14T09:30+01:00 or 9:30; 2026-03-14, 14 march, today, "
-    "yesterday or monday; 2026-03, march 2026, last march or last month; 2026q1 or "
-    "2026; -30d, -2w, -3mo, -1y, -90min or -2h"
+    "2026-03-14 09:30, 2026-03-14T09:30+01:00, 9:30, 9:30+01, noon or yesterday 5pm; "
+    "2026-03-14, 14.03.2026, 14 march, today, yesterday or monday; 2026-W11 or last "
+    "week; 2026-03, march 2026, last march or last month; 2026-Q1, q1 or last quarter; "
+    "2026 or last year; -30d, -2w, -3mo, -1y, -90min or -2h; +30d"
 )
 """Every form of a moment, by example."""
 
@@ -76,9 +77,11 @@ _MINUTES = {
 }
 _LENGTH = {"month": 1, "quarter": 3, "year": 12}
 _AGO = re.compile(r"-(\d{1,6}) ?([a-z]+)|(\d{1,6}) ?([a-z]+) ago", re.ASCII)
+_IN = re.compile(r"(?:\+|in )(\d{1,6}) ?([a-z]+)", re.ASCII)
 _AHEAD = re.compile(r"(\d{1,6}) ?([a-z]+)", re.ASCII)
 _CLOCK = re.compile(
-    r"(?:(?P<dates>.*\S)[t ] *|)(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?)"
+    r"(?:(?P<dates>.*\S)[t ] *|)(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,6})?)?"
+    r"|noon|midnight|(?P<hour>0?[1-9]|1[0-2])(?P<minute>:\d{2})? ?(?P<half>[ap])m)"
     r"(?P<offset> ?(?:z|[+-]\d{1,2}(?::?\d{2})?))?",
     re.ASCII,
 )
@@ -173,7 +176,12 @@ def _by_clock(word: str, today: date, zones: ZoneHistory) -> datetime | None:
     dates = parse_dates(match["dates"] or "today", today)
     if dates is None or dates[1] - dates[0] != _DAY:
         return None
-    clock = match["clock"].replace(",", ".")
+    clock = {"noon": "12:00", "midnight": "00:00"}.get(
+        match["clock"], match["clock"].replace(",", ".")
+    )
+    if match["half"]:
+        hour = int(match["hour"]) % 12 + (12 if match["half"] == "p" else 0)
+        clock = f"{hour:02}{match['minute'] or ':00'}"
     if clock[1] == ":":
         clock = f"0{clock}"
     wall = datetime.combine(dates[0], time.fromisoformat(clock))
@@ -190,6 +198,8 @@ def _padded(offset: str) -> str:
 def _unreadable(word: str) -> InvalidInput:
     is_m = re.fullmatch(r"-?\d+ ?m( ago)?", word.lower(), re.ASCII)
     why = ": m is minutes or months, so write min or mo" if is_m else refused_form(word)
+    if re.fullmatch(r"\+\d{1,2}(:?\d{2})?", word, re.ASCII):
+        why = ": an offset from UTC belongs to a time, as in 9:30+01"
     return InvalidInput(
         f"{shown(word)} cannot be read as a moment{why}.",
         try_=f"write such as {FORMS}; see 'seat-ledger help time'",
@@ -238,6 +248,35 @@ def _ago(match: Match, today: date) -> Dates | None:
     return _whole("day", _shifted(unit, today, -count)) if unit else None
 
 
+def _in(match: Match, today: date) -> Dates | None:
+    """The date so many days, weeks, months or years from today."""
+    unit = _UNITS.get(match[2])
+    return _whole("day", _shifted(unit, today, int(match[1]))) if unit else None
+
+
+def _week(match: Match, today: date) -> Dates:
+    """A week by its number as ISO 8601 counts them: of a year, or the latest."""
+    number = int(match[2])
+    if match[1]:
+        return _whole("week", date.fromisocalendar(int(match[1]), number, 1))
+    for year in range(today.year + 1, today.year - 8, -1):
+        try:
+            first = date.fromisocalendar(year, number, 1)
+        except ValueError:
+            continue  # this year has no week 53
+        if first <= today:
+            return _whole("week", first)
+    raise ValueError(f"no year has a week {number}")
+
+
+def _quarter(match: Match, today: date) -> Dates:
+    """A quarter by its number: the latest; with "last" one that is over."""
+    first = date(today.year, 3 * int(match[2]) - 2, 1)
+    this = _begin("quarter", today)
+    is_ahead = first > this or (bool(match[1]) and first == this)
+    return _whole("quarter", _shifted("year", first, -1) if is_ahead else first)
+
+
 def _weekday(match: Match, today: date) -> Dates:
     """The latest such weekday; with "last" not today."""
     back = (today.weekday() - _WEEKDAY[match[2]]) % 7
@@ -278,7 +317,16 @@ _FORMS: list[tuple[re.Pattern[str], Callable[[Match, date], Dates | None]]] = [
             r"(\d{4})-?q([1-4])",
             lambda m, _: _whole("quarter", date(int(m[1]), 3 * int(m[2]), 1)),
         ),
-        (r"\d{4}-\d{2}-\d{2}", lambda m, _: _whole("day", date.fromisoformat(m[0]))),
+        (r"(last )?q([1-4])", _quarter),
+        (r"(?:(\d{4})[- ]?w|(?:week |w))(\d{1,2})", _week),
+        (
+            r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})",
+            lambda m, _: _whole("day", date(int(m[1]), int(m[3]), int(m[4]))),
+        ),
+        (
+            r"(\d{1,2})\.(\d{1,2})\.(\d{4})",
+            lambda m, _: _whole("day", date(int(m[3]), int(m[2]), int(m[1]))),
+        ),
         ("today", lambda _, today: _whole("day", today)),
         ("yesterday", lambda _, today: _whole("day", today - _DAY)),
         ("tomorrow", lambda _, today: _whole("day", today + _DAY)),
@@ -288,5 +336,6 @@ _FORMS: list[tuple[re.Pattern[str], Callable[[Match, date], Dates | None]]] = [
         (rf"(\d{{1,2}}) ({_MONTH_NAMES})(?: (\d{{4}}))?", _named_date),
         (rf"({_MONTH_NAMES}) (\d{{1,2}})(?: (\d{{4}}))?", _named_date),
         (_AGO.pattern, _ago),
+        (_IN.pattern, _in),
     )
 ]

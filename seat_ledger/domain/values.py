@@ -92,6 +92,13 @@ def parse_seat_type(text: str) -> SeatType:
 
     Raises NotFound (``unknown_seat_type``).
     """
+    if text in {"starter", "professional", "enterprise"}:
+        raise NotFound(
+            "unknown_seat_type",
+            f"{shown(text)} is a tier, and a seat type is hub/tier.",
+            try_=f"write its hub before it: sales/{text} or service/{text}; all types: "
+            "seat-ledger catalogue list",
+        )
     if not _SEAT_TYPE.fullmatch(text):
         raise NotFound(
             "unknown_seat_type",

@@ -74,6 +74,24 @@ def test_events_of_a_seat_are_its_purchase_its_holders_and_reversals(
     assert events(acme, "--seat", f"{PRO}#1", "--user", "ann") == whole[1:3]
 
 
+def test_the_sentence_names_type_and_window(acme: Program) -> None:
+    words = ("--type", "SeatAssigned", "--during", "2025-04", "--user", "jan")
+    text = " ".join(acme.run("event", "list", "-a", "acme", *words).stdout.split())
+    assert text.startswith(
+        "Events of acme of type SeatAssigned about jan effective from 1 April 2025 "
+    ), text
+    assert "until 1 May 2025" in text
+    words = ("--until", "2024", "--clock", "recorded", "--actor", "system:import")
+    text = acme.run("event", "list", "-a", "acme", *words).stdout
+    assert text.startswith("No events of acme by system:import recorded before 1 J")
+
+
+def test_a_tier_alone_is_offered_its_hubs(acme: Program) -> None:
+    done = acme.run("seat", "who", "professional#1", "-a", "acme")
+    assert done.returncode == 1
+    assert "sales/professional or service/professional" in done.stderr
+
+
 def test_a_table_says_where_the_seat_went(acme: Program) -> None:
     text = acme.run("event", "list", "-a", "acme", "--user", "ann").stdout
     assert f"{PRO}#1 went from ann to jan" in text
@@ -117,6 +135,8 @@ def test_a_user_is_one_of_an_account(acme: Program) -> None:
     for words in (("--user", "ann"), ("--actor", "ann"), ("--seat", f"{PRO}#1")):
         done = acme.run("event", "list", *words)
         assert (done.returncode, "--account" in done.stderr) == (2, True)
+        if "ann" in words:
+            assert "seat-ledger user find ann" in done.stderr
     everywhere = acme.json("event", "list", "--actor", "system:import")["rows"]
     assert len(everywhere) == 12
 

@@ -14,6 +14,8 @@ from click.shell_completion import ShellComplete, get_completion_class
 from seat_ledger.cli.main import main, program
 from seat_ledger.cli.options.examples import EXAMPLES
 from seat_ledger.cli.options.session import Session
+from seat_ledger.cli.output.pages import text_of
+from seat_ledger.domain.events import EVENT_CLASSES
 
 EXAMPLE = re.compile(r"Example: seat-ledger (.*)")
 
@@ -178,3 +180,40 @@ def test_completion_installs_itself_where_the_shell_looks(
     assert str(file) in capsys.readouterr().err
     monkeypatch.setenv("SHELL", "/bin/tcsh")
     assert main(["completion", "install"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        ("metrics", "Did you mean 'projection status --metrics'"),
+        ("bakcup", "There is a page: 'seat-ledger help backup'."),
+        ("idle", "Did you mean 'billing idle'?"),
+        ("zzz", "Topics: 'seat-ledger help'."),
+        ("user history bob", "Try: add -a KEY; the accounts that have this user: "
+         "seat-ledger user find bob"),
+        ("seat list", "Try: add -a KEY, such as -a acme; all accounts: seat-ledger "
+         "account list"),
+        ("billing explain -a e --period 2026-03", "such as --seat-type "
+         "sales/professional; all types: seat-ledger catalogue list"),
+        ("seat buy", "Try: seat-ledger seat buy sales/professional 10"),
+        ("event list --type removed", "Did you mean UserRemoved or UserRenamed or "
+         "EntryReversed? All: seat-ledger help events"),
+        ("event list --type soon", "no type of event."),
+    ],
+)  # fmt: skip
+def test_what_is_typed_wrongly_is_answered_with_what_can_stand_there(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    hint: str,
+) -> None:
+    monkeypatch.delenv("SEAT_LEDGER_ACCOUNT", raising=False)
+    assert main(words.split()) == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert hint in message
+    assert len(message) < 500
+
+
+def test_the_page_of_events_names_every_type() -> None:
+    page = text_of("events")
+    assert [name for name in EVENT_CLASSES if f"`{name}`" not in page] == []

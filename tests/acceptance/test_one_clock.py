@@ -22,6 +22,8 @@ TABLES = [
     "billing periods -a z",
     "billing policy -a z",
     "event list -a z",
+    "event show 1",
+    "event show 3",
     "event replay -a z",
     f"seat history {PRO}#1 -a z",
     "seat list -a z",
