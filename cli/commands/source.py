@@ -27,8 +27,9 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
+from seat_ledger.domain.values import as_word
 from seat_ledger.errors import InvalidInput
-from seat_ledger.sources.choosing import draft_of, fit_of, fits_of
+from seat_ledger.sources.choosing import check_readable, draft_of, fit_of, fits_of
 from seat_ledger.sources.shipped import shipped_mapping, shipped_names, shipped_text
 
 if TYPE_CHECKING:
@@ -104,10 +105,13 @@ def check(file: Path, mapping: str | None) -> None:
             fits = list(fits_of(stream, name))
         else:
             fits = [fit_of(stream, name, mapping_named(mapping), mapping)]
-    emit(_checked(name, fits, mapping))
+        if not any(fit.fits for fit in fits):
+            check_readable(stream, name)
+    emit(_checked(file, fits, mapping))
 
 
-def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
+def _checked(path: Path, fits: list[Fit], mapping: str | None) -> Answer:
+    file = harmless(path.name)
     fitting = [fit for fit in fits if fit.fits]
     for fit in fitting:
         if fit.tally is not None:
@@ -131,12 +135,15 @@ def _checked(file: str, fits: list[Fit], mapping: str | None) -> Answer:
     elif fitting:
         sentence = f"{file} has the columns of {fitting[0].name}, and a row stops it."
     else:
-        sentence = f"{file} fits {'no shipped mapping' if mapping is None else 'not'}."
+        does_not = "fits no shipped mapping" if mapping is None else "does not fit"
+        sentence = f"{file} {does_not}."
     return Answer(
         rows,
         cells(*names),
         sentence=sentence,
-        next_command="" if fitting else "seat-ledger source draft FILE",
+        next_command=""
+        if fitting
+        else f"seat-ledger source draft {as_word(str(path))}",
         exit_code=0 if whole else 2 if fitting else 1,
     )
 

@@ -268,7 +268,9 @@ def _check_types(reader: ConnectedReader, listed: DatedList) -> None:
             refusals[seat_type] = error
     if not refusals:
         return
-    shared, unknown = _shared_hubs(listed), sorted(refusals)
+    unknown = sorted(refusals)
+    fixed = {hub_of(name) for name in reader.types.numbers}
+    shared = _shared_hubs(listed) - fixed
     first = min(unknown, key=lambda seat_type: lines.get(seat_type, 0))
     refusal = refusals[first]
     place = f":{lines[first]}" if first in lines else ""
@@ -287,7 +289,7 @@ def _check_types(reader: ConnectedReader, listed: DatedList) -> None:
 
 
 def _shared_hubs(listed: DatedList) -> set[str]:
-    """The hubs of which somebody holds several types: they are not exclusive (R81)."""
+    """The hubs of which somebody holds several types: new, they are not exclusive."""
     types: dict[tuple[str, str, str], set[str]] = {}
     for holder in listed.holders.holders:
         account, seat_type = holder.pool

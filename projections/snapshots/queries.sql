@@ -120,4 +120,5 @@ SELECT its.seat_type,
    AND its.purchased_at <= %(as_of)s::timestamptz
    AND its.retires_at IS NULL
  GROUP BY its.seat_type, its.number, its.purchased_at
-HAVING bool_and(held.entry IS NULL OR held.held_until <= %(as_of)s::timestamptz);
+HAVING bool_and(held.entry IS NULL
+             OR coalesce(held.held_until <= %(as_of)s::timestamptz, false));

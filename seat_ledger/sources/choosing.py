@@ -49,8 +49,7 @@ def fit_of(stream: BinaryIO, file: str, mapping: SourceMapping, name: str) -> Fi
     stream.seek(0)
     try:
         reader = SourceReader(stream, mapping, options={"--user": _ANYBODY})
-        for _ in reader.entries():
-            break
+        _read_first(reader)
     except UnreadableRow as error:
         return Fit(name, mapping.kind, False, reader.located(error, file), None)
     stream.seek(0)
@@ -59,6 +58,14 @@ def fit_of(stream: BinaryIO, file: str, mapping: SourceMapping, name: str) -> Fi
     except LedgerError as error:
         return Fit(name, mapping.kind, True, error, None)
     return Fit(name, mapping.kind, True, None, tally)
+
+
+def _read_first(reader: SourceReader) -> None:
+    """Read a first row: JSON without one does not say what it would have."""
+    for _ in reader.entries():
+        return
+    if reader.shape.format == "json" and not reader.rows:
+        raise UnreadableRow("there is no row.", "expected: the source's rows")
 
 
 def _read(reader: SourceReader, file: str) -> RowTally:
@@ -73,6 +80,12 @@ def _read(reader: SourceReader, file: str) -> RowTally:
     bill = Bill(reader, file, account=_ANYBODY)
     bill.read()
     return bill.tally
+
+
+def check_readable(stream: BinaryIO, file: str) -> None:
+    """Check that a file is a table or JSON with rows. Raises InvalidInput."""
+    stream.seek(0)
+    _first_rows(stream, file)
 
 
 # -- drafts --------------------------------------------------------------------------
@@ -112,10 +125,6 @@ def draft_of(stream: BinaryIO, file: str) -> str:
     for row in rows:
         for path, value in _leaves(row):
             fields.setdefault(path, _Field()).note(value)
-    if not fields:
-        raise InvalidInput(
-            f"{file} has no row to draft a mapping from.", try_="export it again"
-        )
     columns = [
         name for name in rows[0] if "|" not in name and all(name in row for row in rows)
     ]
@@ -140,6 +149,10 @@ def _first_rows(stream: BinaryIO, file: str) -> tuple[FileShape, list[dict[str, 
             rows = [row for _, row in islice(reader.entries(), _ROWS) if row]
     except UnreadableRow as error:
         raise reader.located(error, file) from error
+    if not any(rows):
+        raise InvalidInput(
+            f"{file} has no row that says what its fields are.", try_="export it again"
+        )
     return shape, rows
 
 

@@ -7,6 +7,7 @@ them, and a list of pages. What stands around a list of rows is kept as a page.
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import Any, BinaryIO
 
 import orjson
@@ -44,7 +46,9 @@ def json_lines(stream: BinaryIO) -> Documents:
     """An object a line. Raises UnreadableRow."""
     number = 0
     loads = orjson.loads
-    for line in iter(partial(stream.readline, MAX_LINE + 1), b""):
+    read_line = partial(stream.readline, MAX_LINE + 1)
+    first = read_line().removeprefix(codecs.BOM_UTF8)
+    for line in chain([first] if first else [], iter(read_line, b"")):
         number += 1
         if line.isspace():
             continue

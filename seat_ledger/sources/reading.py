@@ -6,12 +6,14 @@ rule is about: the row, or one of several that it holds.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import chain, starmap
 from operator import methodcaller
 from typing import Any, BinaryIO, cast
@@ -35,7 +37,8 @@ from seat_ledger.sources.refusals import UnreadableRow
 from seat_ledger.sources.tables import TextLines, csv_rows, encoding_of, workbook_rows
 
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
-_HEAD = 1 << 20
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_HEAD, _PIECE = 1 << 20, 1 << 16
 
 
 SourceEntry = tuple[int, dict[str, Any] | None]
@@ -118,7 +121,10 @@ class SourceReader:
                 "expected: JSON",
             )
         if b"\0" in head[:64]:
-            raise UnreadableRow("the file is not UTF-8.", "expected: JSON in UTF-8")
+            raise UnreadableRow(
+                "the file holds NUL bytes, so it is not UTF-8 text.",
+                "expected: JSON in UTF-8, or in UTF-16 with its byte order mark",
+            )
         return self._documents(stream, head)
 
     def _documents(self, stream: BinaryIO, head: bytes) -> Documents:
@@ -193,12 +199,12 @@ def looks_like_table(stream: BinaryIO) -> bool:
     stream.seek(0)
     if head.startswith(_ZIP):
         return True
-    return head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] not in {b"{", b"["}
+    return head.removeprefix(codecs.BOM_UTF8).lstrip()[:1] not in {b"{", b"["}
 
 
 def _first_line(head: bytes) -> Any:
     """The object that the first line is, if it is one by itself."""
-    line = head.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0]
+    line = head.removeprefix(codecs.BOM_UTF8).lstrip().split(b"\n", 1)[0]
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -206,11 +212,11 @@ def _first_line(head: bytes) -> Any:
     return value if isinstance(value, dict) else None
 
 
-class _Rewound(io.RawIOBase):
-    """A stream that begins with what was read of it already."""
+class _Pieces(io.RawIOBase):
+    """A stream of pieces of bytes that come one after the other."""
 
-    def __init__(self, head: bytes, stream: BinaryIO) -> None:
-        self._head, self._stream = head, stream
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces, self._piece = iter(pieces), b""
 
     def readable(self) -> bool:
         """It is."""
@@ -218,18 +224,45 @@ class _Rewound(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer."""
-        data = self._head[: len(buffer)] or self._stream.read(len(buffer))
-        self._head = self._head[len(data) :] if self._head else b""
+        while not self._piece:
+            try:
+                self._piece = next(self._pieces)
+            except StopIteration:
+                return 0
+        data, self._piece = self._piece[: len(buffer)], self._piece[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
 
 
 def _opened(stream: BinaryIO) -> tuple[BinaryIO, bytes]:
-    """The stream, unpacked where it is compressed, and how it begins."""
+    """The stream and how it begins: unpacked where it is compressed, and in UTF-8
+    where a mark says that it is UTF-16.
+    """
     stream, head = _peeked(stream, 4)
-    if not head.startswith(_GZIP):
-        return _peeked(stream, _HEAD)
-    return _peeked(cast("BinaryIO", _Unpacked(fileobj=stream)), _HEAD)
+    if head.startswith(_GZIP):
+        stream, head = _peeked(cast("BinaryIO", _Unpacked(fileobj=stream)), 4)
+    if head.startswith(_UTF16) and not head.startswith(codecs.BOM_UTF32_LE):
+        stream = _stream_of(_recoded(stream))
+    return _peeked(stream, _HEAD)
+
+
+def _stream_of(pieces: Iterable[bytes]) -> BinaryIO:
+    return cast("BinaryIO", io.BufferedReader(_Pieces(pieces), _PIECE))
+
+
+def _recoded(stream: BinaryIO) -> Iterator[bytes]:
+    """What is in UTF-16, in UTF-8 with its mark. Raises UnreadableRow."""
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    yield codecs.BOM_UTF8
+    try:
+        for piece in iter(partial(stream.read, _PIECE), b""):
+            yield decoder.decode(piece).encode()
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise UnreadableRow(
+            "the file begins as UTF-16 and does not go on so: it is cut off.",
+            "expected: the whole file, in UTF-8 or UTF-16",
+        ) from error
 
 
 def _peeked(stream: BinaryIO, size: int) -> tuple[BinaryIO, bytes]:
@@ -241,7 +274,7 @@ def _peeked(stream: BinaryIO, size: int) -> tuple[BinaryIO, bytes]:
     if place is not None and stream.seekable():
         stream.seek(place)
         return stream, head
-    return cast("BinaryIO", io.BufferedReader(_Rewound(head, stream), 1 << 16)), head
+    return _stream_of(chain([head], iter(partial(stream.read, _PIECE), b""))), head
 
 
 class _Unpacked(gzip.GzipFile):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.values import fold, hub_of, iso, shown
@@ -23,6 +23,7 @@ RENAMED = "renamed"
 FEW = 3
 """So many holders may vanish, however few there are."""
 
+_INSTANT = timedelta(microseconds=1)
 SHARE = 10
 """Of more than these, one in so many may (R83)."""
 
@@ -135,6 +136,7 @@ class Reconciliation:
         )
         self._check_listed_once()
         self._holdings = list(self._moves())
+        self._leave_open_who_had_whose_seat()
         renamings = list(self._renamings())
         self.changes = [
             *self._purchases(),
@@ -326,22 +328,55 @@ class Reconciliation:
 
     def _needed(self, seat_type: str) -> Counter[datetime]:
         """How many seats the changes need that are not free then, and when (R26)."""
+        return Counter(change.at for change in self._without_seat(seat_type))
+
+    def _without_seat(self, seat_type: str) -> list[Change]:
+        """The arrivals at whose times no seat is free, in the order of time (R26)."""
         free = list(self.state.free.get(seat_type, ()))
-        arrivals = []
-        for change in self._holdings:
-            left = change.leaves or change.seat_type
-            if change.change != ASSIGNED and left == seat_type:
-                free.append(change.at)
-            if change.change != UNASSIGNED and change.seat_type == seat_type:
-                arrivals.append(change.at)
+        free += [change.at for change in self._departures(seat_type)]
         free.sort(reverse=True)
-        needed: Counter[datetime] = Counter()
-        for at in sorted(arrivals):
-            if free and free[-1] <= at:
+        arrivals = [
+            change
+            for change in self._holdings
+            if change.change != UNASSIGNED and change.seat_type == seat_type
+        ]
+        without = []
+        for change in sorted(arrivals, key=lambda change: change.at):
+            if free and free[-1] <= change.at:
                 free.pop()
             else:
-                needed[at] += 1
-        return needed
+                without.append(change)
+        return without
+
+    def _departures(self, seat_type: str) -> list[Change]:
+        """The changes that leave a seat of a type."""
+        return [
+            change
+            for change in self._holdings
+            if change.change != ASSIGNED
+            and (change.leaves or change.seat_type) == seat_type
+        ]
+
+    def _leave_open_who_had_whose_seat(self) -> None:
+        """Widen the windows of arrivals that a row dates where no seat is known to be
+        free, and somebody who left may have freed one by then: the list does not say
+        which of the two was first, and it shows no seat more (R84, R85).
+        """
+        taken_at = self.listed.taken_at
+        widened: dict[Change, Change] = {}
+        for seat_type in dict.fromkeys(change.seat_type for change in self._holdings):
+            left = sorted(
+                change.after
+                for change in self._departures(seat_type)
+                if change.after is not None
+            )
+            for change in self._without_seat(seat_type):
+                if left and left[0] < change.at < taken_at:
+                    left.pop(0)
+                    after = change.after or change.at - _INSTANT
+                    widened[change] = change._replace(after=after, at=taken_at)
+        if widened:
+            self._holdings = [widened.get(each, each) for each in self._holdings]
 
     # -- as commands -----------------------------------------------------------------
 

@@ -30,11 +30,6 @@ _DECLARED = 4_096
 """Bytes of a workbook unpacked, and of the texts that it keeps in memory."""
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _SEPARATOR_LINE = re.compile(r"sep=(.)\s*", re.ASCII | re.IGNORECASE)
 _EXACT = 10**15
 """Whole numbers below it are exact in a workbook, which keeps 15 digits."""
@@ -49,9 +44,8 @@ def encoding_of(head: bytes, shape: FileShape) -> str:
             "the file is UTF-32.",
             "expected: CSV in UTF-8, or in UTF-16 with its byte order mark",
         )
-    for mark, name in _MARKS:
-        if head.startswith(mark):
-            return name
+    if head.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
     if b"\0" in head:
         raise UnreadableRow(
             "the file holds NUL bytes, so it is not UTF-8 text.",
@@ -80,26 +74,24 @@ def csv_rows(lines: TextLines, shape: FileShape) -> TableRows:
 class TextLines:
     """The lines of a text, counted as an editor counts them.
 
-    Each is decoded by itself, so that what cannot be is named by its line; those of
-    UTF-16 are not lines of bytes. `is_broken_off` once a line had no end.
+    Each is decoded by itself, so that what cannot be is named by its line.
+    `is_broken_off` once a line had no end.
     """
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self.number, self.encoding = 0, encoding
         self.is_broken_off = False
-        self._text: Callable[[int], str | bytes] = stream.readline
-        if encoding == "utf-16":
-            self._text = io.TextIOWrapper(stream, encoding, newline="").readline
+        self._stream = stream
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._text(MAX_CELL)
+        line = self._stream.readline(MAX_CELL)
         if not line:
             raise StopIteration
         self.number += 1
-        if self.number == 1 and isinstance(line, bytes) and _has_old_ends(line):
+        if self.number == 1 and _has_old_ends(line):
             raise UnreadableRow(
                 "the lines end with a carriage return alone.",
                 "save the file with line ends of LF or CRLF, as CSV in UTF-8",
@@ -111,7 +103,7 @@ class TextLines:
                 "expected: one row per line, ended by a line break",
                 self.number,
             )
-        text = line if isinstance(line, str) else line.decode(self.encoding)
+        text = line.decode(self.encoding)
         if self.number == 1:
             self.encoding = self.encoding.removesuffix("-sig")
         self.is_broken_off = text[-1] not in "\r\n"
@@ -134,9 +126,7 @@ def _header(lines: TextLines, shape: FileShape) -> tuple[str, list[str]]:
         headers = {choice: _split(text, choice) for choice in choices}
         best = max(choices, key=lambda choice: _fitting(headers[choice], shape))
         return best, headers[best]
-    raise UnreadableRow(
-        "the file is empty.", f"expected: a header with {_columns(shape.has)}", 1
-    )
+    raise UnreadableRow("the file is empty.", _header_of(shape.has), 1)
 
 
 def _split(line: str, separator: str) -> list[str]:
@@ -203,6 +193,10 @@ def column_names(header: Iterable[object], shape: FileShape) -> list[str]:
             f"the column {shown(twice[0])} comes twice.", "name each column once"
         )
     return names
+
+
+def _header_of(names: list[str]) -> str:
+    return f"expected: a header with {_columns(names)}" if names else "export it again"
 
 
 def _columns(names: list[str]) -> str:
@@ -378,9 +372,7 @@ def _of_sheet(
             },
         )
     if names is None:
-        raise UnreadableRow(
-            "the sheet is empty.", f"expected: a header with {_columns(shape.has)}", 1
-        )
+        raise UnreadableRow("the sheet is empty.", _header_of(shape.has), 1)
 
 
 def _cell(value: Any, number: int) -> Any:

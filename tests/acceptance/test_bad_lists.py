@@ -124,20 +124,22 @@ def test_a_list_that_cannot_be_right_is_refused_and_nothing_is_recorded(
     assert ledger.events() == before
 
 
-def test_a_list_of_a_type_that_the_ledger_has_not_names_the_command(
+def test_a_list_of_a_type_that_the_ledger_has_not_names_a_command_that_adds_it(
     ledger: Ledger, tmp_path: Path
 ) -> None:
     text = shipped_text("github-copilot-seats")
     mapping = tmp_path / "pro.toml"
     mapping.write_text(text.replace("copilot/business", "copilot/pro"))
-    file = ledger.file(page(*SIX))
+    file = ledger.file(page(*SIX, seat(1, "enterprise")))  # two types of one hub
     done = ledger.program.run(
         "snapshot", file, "--with", mapping, "-a", "acme", "--taken-at", NIGHT,
         "--format", "json",
     )  # fmt: skip
     error = ledger.refused(done, status=1)
     assert error["code"] == "unknown_seat_type"
-    assert "seat-ledger catalogue add copilot/pro" in error["try"]
+    words = error["try"].partition("seat-ledger ")[2].split()
+    assert words == ["catalogue", "add", "copilot/pro"]
+    assert ledger.program.run(*words).status == 0
 
 
 def test_a_person_whom_another_vendor_calls_otherwise_needs_another_account(

@@ -201,6 +201,16 @@ def test_a_seat_is_bought_when_somebody_had_it_before_the_others_were(
     assert lists.rows(11, seat(1, "2025-03-06T10:00:00Z"), seat(2)) == []
 
 
+def test_a_seat_that_somebody_left_and_another_took_is_not_free(lists: Lists) -> None:
+    """A list's newcomer, whom a row dates, has a seat bought for that time (R84)."""
+    lists.rows(10, seat(1))
+    lists.rows(11, seat(2))
+    rows = lists.rows(12, seat(2), seat(3, "2025-03-11T10:00:00Z"))
+    assert {row["outcome"] for row in rows} == {"recorded"}
+    (bought,) = [row for row in rows if row["change"] == "bought"]
+    assert bought["effective_at"] == "2025-03-11T10:00:00Z"
+
+
 def test_r85_an_answer_inside_a_window_says_so(lists: Lists) -> None:
     lists.rows(10, seat(1), seat(2))
     lists.rows(12, seat(1), seat(3))

@@ -106,11 +106,33 @@ def test_source_check_tells_a_file_that_fits_from_one_that_does_not(
     done = program.run("source", "check", bad)
     assert done.returncode == 2
     assert "has the columns of github-copilot-audit, and a row stops it" in done.stdout
-    other = tmp_path / "other.csv"
+    other = tmp_path / "an other.csv"
     other.write_text("a,b\n1,2\n")
     done = program.run("source", "check", other)
     assert done.returncode == 1
     assert "fits no shipped mapping" in done.stdout
+    assert f"seat-ledger source draft '{other}'" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the-file:1: the file is empty."),
+        (b"[]", "the-file has no row that says what its fields are."),
+        (b'[{"id":1},{"i', "the-file:1: this is not JSON"),
+        ('{"id":1}'.encode("utf-16-le"), "the-file:1: the file holds NUL bytes"),
+    ],
+)
+def test_a_file_of_which_nothing_can_be_read_fits_nothing_for_that_reason(
+    program: Program, tmp_path: Path, content: bytes, message: str
+) -> None:
+    file = tmp_path / "the-file"
+    file.write_bytes(content)
+    for words in ("check", "draft"):
+        done = program.run("source", words, file)
+        assert done.returncode == 2
+        assert message in done.stderr
+        assert not done.stdout
 
 
 def test_a_shipped_mapping_can_be_copied_and_changed(program: Program) -> None:

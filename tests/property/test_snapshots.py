@@ -18,7 +18,11 @@ SEEDS = range(8)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_r85_true_starts_and_ends_lie_inside_the_windows(seed: int) -> None:
+@pytest.mark.parametrize("is_dated", [False, True])
+def test_r85_true_starts_and_ends_lie_inside_the_windows(
+    seed: int, is_dated: bool
+) -> None:
+    """Rows may say since when; no more seats are bought than were held at once."""
     rng = random.Random(seed)
     derived_holdings = 0
     for _ in range(HISTORIES):
@@ -26,7 +30,8 @@ def test_r85_true_starts_and_ends_lie_inside_the_windows(seed: int) -> None:
         nights = [n for n in range(history.nights) if rng.random() < 0.8]
         for night in nights:
             at = history.night(night)
-            ledger.observe(at, history.holders(at))
+            since = history.since(at) if is_dated else None
+            ledger.observe(at, history.holders(at), since)
         for derived in ledger.holdings():
             derived_holdings += 1
             seen = [
@@ -45,11 +50,17 @@ def test_r85_true_starts_and_ends_lie_inside_the_windows(seed: int) -> None:
                 for h in history.holdings
                 if h.user == derived.user and h.starts <= last < h.ends
             ]
-            assert derived.starts_after is not None
-            assert derived.starts_after < began <= derived.starts
+            if is_dated and derived.starts_after is None:
+                assert derived.starts == began
+            else:
+                assert derived.starts_after is not None
+                assert derived.starts_after < began <= derived.starts
             if derived.ends is not FOREVER:
                 assert derived.ends_after is not None
                 assert derived.ends_after < ended <= derived.ends
+        moments = [h.starts for h in history.holdings]
+        most = max((len(history.holders(at)) for at in moments), default=0)
+        assert ledger.bought() <= most
     assert derived_holdings > HISTORIES
 
 

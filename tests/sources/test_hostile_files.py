@@ -51,7 +51,7 @@ def attempt(content: bytes, *, table: bool) -> str:
         (b"[1, 2]", "log:1: a row is an object, not '1'."),
         (b"null", "log:1: a row is an object, not 'None'."),
         (b'{"a":1} {"b":2}', "log:1: the row has the fields 'a'."),
-        (b"\0" * 100, "log:1: the file is not UTF-8."),
+        (b"\0" * 100, "log:1: the file holds NUL bytes, so it is not UTF-8 text."),
         (b"PK\x03\x04", "log:1: the file is a workbook, or another ZIP archive."),
         (b"\x1f\x8b\x08\x00rubbish", "log:1: the compressed file (gzip) is damaged"),
         (log(row("a\ud800")).encode("utf-8", "surrogatepass"), "log:1: "),

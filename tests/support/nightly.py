@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -71,6 +71,10 @@ class TrueHistory:
     def holders(self, at: datetime) -> list[str]:
         return sorted(h.user for h in self.holdings if h.starts <= at < h.ends)
 
+    def since(self, at: datetime) -> dict[str, datetime]:
+        """Since when whoever held a seat then has had it."""
+        return {h.user: h.starts for h in self.holdings if h.starts <= at < h.ends}
+
     def log(self) -> Iterator[tuple[datetime, str, str]]:
         """Each change, in order: when, what, and whose."""
         changes = [(h.starts, "assign_seat", h.user) for h in self.holdings]
@@ -111,18 +115,29 @@ class NightlyLedger:
             fields |= {"buy_if_needed": True, "add_if_needed": person}
         self.do(op, effective_at=iso(at), **fields)
 
-    def compare(self, at: datetime, holders: list[str]) -> Reconciliation:
-        """A list held against the ledger."""
+    def compare(
+        self,
+        at: datetime,
+        holders: list[str],
+        since: Mapping[str, datetime] | None = None,
+    ) -> Reconciliation:
+        """A list held against the ledger; its rows may say since when."""
+        dated = since or {}
         seats = [
-            ListedSeat(n, user, BUSINESS, f"{user}@x.example", user)
+            ListedSeat(n, user, BUSINESS, f"{user}@x.example", user, dated.get(user))
             for n, user in enumerate(holders, start=1)
         ]
         listed = AccountList("acme", at, [BUSINESS], seats)
         return Reconciliation(listed, self.side(at), lambda _: True)
 
-    def observe(self, at: datetime, holders: list[str]) -> Reconciliation:
+    def observe(
+        self,
+        at: datetime,
+        holders: list[str],
+        since: Mapping[str, datetime] | None = None,
+    ) -> Reconciliation:
         """A list reconciled and recorded."""
-        result = self.compare(at, holders)
+        result = self.compare(at, holders, since)
         observation = {
             "op": "observe_snapshot",
             "source": "test",
@@ -185,6 +200,12 @@ class NightlyLedger:
                 ]
             },
         )
+
+    def bought(self) -> int:
+        """How many seats are under contract."""
+        account = self.ledger.units["acme"].account
+        assert account is not None
+        return len(account.pool(BUSINESS).seats)
 
     def holdings(self) -> list[DerivedHolding]:
         """Every holding that is recorded, with its windows."""
