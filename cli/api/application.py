@@ -50,6 +50,7 @@ from seat_ledger.projections.reader.of_accounts import (
 )
 from seat_ledger.projections.reader.pool import PooledReader, ReaderPool
 from seat_ledger.projections.reader.redaction import RedactedReader
+from seat_ledger.store.connection import in_words
 from seat_ledger.store.tokens import TokenRegister
 
 LONG_ANSWERS = 2
@@ -386,8 +387,9 @@ class ApiEnvelope:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            await self._admit(request)
-            return await self.api.respond(request)
+            with in_words(self.api.conninfo):
+                await self._admit(request)
+                return await self.api.respond(request)
         except LedgerError as error:
             response = self.api.failed(error)
             if _has_body(request):  # what follows could be taken for a request

@@ -6,7 +6,8 @@ import functools
 import getpass
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -153,8 +154,9 @@ class Session:
         from seat_ledger.store import schema  # noqa: PLC0415
 
         conninfo = self.conninfo()
-        schema.migrate(conninfo)
-        installation.install(conninfo)
+        with self._in_words():
+            schema.migrate(conninfo)
+            installation.install(conninfo)
 
     def ready(self) -> str:
         """The connection string of a database whose schema is this program's."""
@@ -169,14 +171,15 @@ class Session:
         from seat_ledger.projections.reader import ConnectedReader  # noqa: PLC0415
         from seat_ledger.store import schema  # noqa: PLC0415
 
-        try:
-            reader = ConnectedReader(self.conninfo(), patient=patient)
-        except SchemaMismatch:
-            if self.database or not self._is_new():
-                raise
-            self.prepare()
-            reader = ConnectedReader(self.conninfo(), patient=patient)
-        schema.check(reader.connection)
+        with self._in_words():
+            try:
+                reader = ConnectedReader(self.conninfo(), patient=patient)
+            except SchemaMismatch:
+                if self.database or not self._is_new():
+                    raise
+                self.prepare()
+                reader = ConnectedReader(self.conninfo(), patient=patient)
+            schema.check(reader.connection)
         return reader
 
     def ledger(self) -> CommandService:
@@ -191,7 +194,10 @@ class Session:
         from seat_ledger.projections.engine.status import aside_as_seen  # noqa: PLC0415
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-        with connect(self.conninfo(), role="reader", autocommit=True) as connection:
+        with (
+            self._in_words(),
+            connect(self.conninfo(), role="reader", autocommit=True) as connection,
+        ):
             accounts = aside_as_seen(connection)
         return {account.account_id: account.sentence() for account in accounts}
 
@@ -203,7 +209,10 @@ class Session:
         from seat_ledger.store import guards, schema  # noqa: PLC0415
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
-        with connect(self.conninfo(), autocommit=True) as connection:
+        with (
+            self._in_words(),
+            connect(self.conninfo(), autocommit=True) as connection,
+        ):
             try:
                 schema.check(connection)
             except SchemaMismatch:
@@ -212,6 +221,14 @@ class Session:
                 self.prepare()
             if guarded:
                 guards.check(connection)
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Raise what the database says in words, whoever opened the session."""
+        from seat_ledger.store.connection import in_words  # noqa: PLC0415
+
+        with in_words(self.database or self.embedded):
+            yield
 
     def _is_new(self) -> bool:
         from seat_ledger.store import schema  # noqa: PLC0415

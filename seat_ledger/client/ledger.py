@@ -17,6 +17,7 @@ from seat_ledger.client.documents import Recording
 from seat_ledger.client.operations import AsyncOperations, Operations
 from seat_ledger.client.threads import in_thread
 from seat_ledger.projections.billing.invoice_computation import Drafting
+from seat_ledger.store.connection import in_words
 
 _ASIDE_AGE = 5.0
 """Seconds after which is looked again which accounts are set aside (R74)."""
@@ -75,7 +76,7 @@ class SeatLedger(Operations):
         `dry_run` decides it, and records nothing.
         """
         fields = as_json(command)
-        with self._lock:
+        with self._lock, in_words(self._service.accounts.conninfo):
             self._look_aside()
             result = self._service.execute(
                 fields,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import psycopg
@@ -240,6 +241,18 @@ def explained(conninfo: str, error: BaseException) -> LedgerError | None:
             if explanation is not None:
                 return explanation
     return None
+
+
+@contextmanager
+def in_words(conninfo: str) -> Iterator[None]:
+    """Raise what the server says as :func:`explained` puts it; a bug stays one."""
+    try:
+        yield
+    except psycopg.Error as error:
+        explanation = explained(conninfo, error)
+        if explanation is None:
+            raise
+        raise explanation from error
 
 
 def _explained(conninfo: str, error: psycopg.Error) -> LedgerError | None:

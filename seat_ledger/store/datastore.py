@@ -23,6 +23,8 @@ from seat_ledger.store.wrapping import open_wrapping
 
 for _name in ("psycopg", "psycopg.pool"):  # the library silences them at import
     logging.getLogger(_name).setLevel(logging.NOTSET)
+# What fails is raised; its records are for an application that has a handler for them.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 class LedgerDatastore(PostgresDatastore):

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from select import select
+from select import POLLIN, poll
 from typing import Any
 
 import psycopg
@@ -238,8 +238,24 @@ def _first_answer(connection: psycopg.Connection[Any]) -> int:
     """
     pgconn, ends = connection.pgconn, time.monotonic() + LONGEST_SILENCE
     pgconn.send_query(_PROCESS.encode())
+    value = None
+    while True:
+        _await_result(connection, ends)
+        result = pgconn.get_result()
+        if result is None:
+            break
+        value = result.get_value(0, 0) if result.ntuples else None
+    if value is None:
+        raise psycopg.OperationalError(pgconn.error_message.decode(errors="replace"))
+    return int(value)
+
+
+def _await_result(connection: psycopg.Connection[Any], ends: float) -> None:
+    """Wait until a result can be taken at once: taking it holds every thread up."""
+    pgconn, waiting = connection.pgconn, poll()
+    waiting.register(pgconn.socket, POLLIN)
     while pgconn.is_busy():
-        if not select([pgconn.socket], [], [], max(0, ends - time.monotonic()))[0]:
+        if not waiting.poll(1000 * max(0, ends - time.monotonic())):
             raise Unavailable(
                 f"The server at {connection.info.host} took the connection and did not "
                 f"answer for {LONGEST_SILENCE} s. A connection pooler that has no "
@@ -247,13 +263,6 @@ def _first_answer(connection: psycopg.Connection[Any]) -> int:
                 try_="give the pool more sessions, or name the server's own address",
             )
         pgconn.consume_input()
-    result = pgconn.get_result()
-    value = result.get_value(0, 0) if result is not None and result.ntuples else None
-    while pgconn.get_result() is not None:
-        pass
-    if value is None:
-        raise psycopg.OperationalError(pgconn.error_message.decode(errors="replace"))
-    return int(value)
 
 
 _own_sessions: dict[tuple[str, int, str], float] = {}

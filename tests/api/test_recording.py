@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
+import psycopg
 import pytest
 
+from seat_ledger.cli.api import recording
 from seat_ledger.cli.api.openapi import document
 from seat_ledger.cli.api.recording import LONGEST_BODY
+from seat_ledger.cli.options.session import Session
 from tests.api.api_server import Client, serving
 from tests.in_process import Program
 from tests.program import PRO
@@ -43,6 +46,20 @@ def writing(program: Program) -> Iterator[Client]:
     with serving(program.conninfo, writes=True, rate=100_000) as client:
         client.headers = {"Authorization": f"Bearer {token(program)}"}
         yield client
+
+
+def test_a_lost_connection_is_the_databases_wherever_it_is_lost(
+    writing: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_session: Session) -> None:
+        raise psycopg.errors.AdminShutdown("terminating connection")
+
+    assert writing.post(BUY).status == 201
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "ASIDE_AGE", -1.0)
+        patch.setattr(Session, "set_aside", lost)
+        answer = writing.post(BUY)
+    assert (answer.status, answer.json()["code"]) == (503, "database_unreachable")
 
 
 def count(program: Program) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from seat_ledger.application import CommandService
+from seat_ledger.cli.options.session import Session
 from seat_ledger.commands import execution
 from seat_ledger.errors import LedgerError, OutcomeUnknown
 from seat_ledger.importing import chunk as chunks
@@ -207,6 +208,29 @@ def test_a_file_survives_a_connection_lost_at_several_messages(cutter: Cutter) -
         if not disturbed_file(cutter, number):
             break
     assert damage(cutter.direct) == []
+
+
+@pytest.mark.parametrize("name", ["check_schema", "set_aside", "reader"])
+def test_a_session_that_loses_its_connection_says_so_in_words(
+    cutter: Cutter, name: str
+) -> None:
+    """Who opens it is the program, a server, or a program in Python (R74)."""
+    prepared(cutter.direct, f"{cutter.way}-{name}".replace("_", "-"), BASE)
+    session = Session()
+    session.database = cutter.conninfo
+    failures: list[LedgerError] = []
+    for number in itertools.count(2, 41 if cutter.way == "cut" else 5):
+        cutter.arm(number)
+        try:
+            opened = getattr(session, name)()
+        except LedgerError as error:
+            failures.append(error)
+        else:
+            if name == "reader":
+                opened.connection.close()
+        if not cutter.disarm():
+            break
+    assert {failure.exit_code for failure in failures} == {10}
 
 
 @pytest.mark.long
