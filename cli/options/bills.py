@@ -11,7 +11,7 @@ import click
 
 from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES, BillReading
 from seat_ledger.domain.values import as_word, fold, shown
-from seat_ledger.errors import InvalidInput
+from seat_ledger.errors import InvalidInput, LedgerError, NotFound
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile, TotalLine
@@ -27,8 +27,9 @@ class NameResolver:
     """What a file's accounts and seat types are in the ledger.
 
     A type is known without regard to case, spaces and signs: ``Sales Professional`` is
-    ``sales/professional``. A name that cannot be an account's key is looked up among
-    the accounts' names, of some or of all. What fits nothing stays as it is written.
+    ``sales/professional``. A name that is no account's key is looked up among the
+    accounts' keys and names, of some or of all, without regard to case and signs. What
+    fits nothing stays as it is written.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class NameResolver:
         self.reader, self.account_nos = reader, account_nos
         self.read_as: dict[tuple[str, str], str] = {}
         self._accounts: dict[str, str] | None = None
+        self._unknown: set[str] = set()
+        self._looked_up = 0
 
     def __call__(self, kind: str, name: str) -> str:
         """The key or type that is meant."""
@@ -55,7 +58,7 @@ class NameResolver:
 
     def _account(self, name: str) -> str:
         if not re.search(r"[\s/#]", name):
-            return name
+            return self._by_key(name)
         if not self.reader.has_names:
             raise InvalidInput(
                 f"{shown(name)} is an account's name, and a lake has their keys alone.",
@@ -63,15 +66,37 @@ class NameResolver:
             )
         return self._by_name().get(_letters(name), name)
 
+    def _by_key(self, key: str) -> str:
+        """An account's key, or the one that is meant by what is none.
+
+        A file whose first names are all keys has keys: no more are looked up.
+        """
+        if self._looked_up >= _LOOKED_UP:
+            return key
+        self._looked_up += 1
+        try:
+            self.reader.account(key, self.reader.knowledge())
+        except NotFound:
+            self._unknown.add(key)
+            self._looked_up = 0
+            by_name = self._by_name() if self.reader.has_names else {}
+            return by_name.get(_letters(key), key)
+        except LedgerError:  # there is one, and it is set aside
+            return key
+        return key
+
     def _by_name(self) -> dict[str, str]:
         """The accounts' keys by the letters of their names; those of two mean none."""
         if self._accounts is None:
-            keys: dict[str, list[str]] = {}
+            keys: dict[str, set[str]] = {}
             known_at = self.reader.knowledge()
             for account in self.reader.accounts(known_at, self.account_nos):
-                keys.setdefault(_letters(account.name), []).append(account.key)
+                for text in (account.name, account.key):
+                    keys.setdefault(_letters(text), set()).add(account.key)
             self._accounts = {
-                name: of_name[0] for name, of_name in keys.items() if len(of_name) == 1
+                name: next(iter(of_name))
+                for name, of_name in keys.items()
+                if len(of_name) == 1
             }
         return self._accounts
 
@@ -82,9 +107,11 @@ class NameResolver:
             read_as = self.read_as[kind, name]
             candidates = types
             if kind == "account":
-                if not re.search(r"[\s/#]", read_as):
+                if name not in self._unknown and not re.search(r"[\s/#]", read_as):
                     continue
-                candidates = [*self._by_name().values()]
+                candidates = (
+                    [*self._by_name().values()] if self.reader.has_names else []
+                )
             if read_as not in candidates:
                 yield _did_you_mean(name, candidates)
 
@@ -97,6 +124,9 @@ def _did_you_mean(name: str, candidates: Sequence[str]) -> str:
         f"The ledger has no {shown(name)}. Did you mean {near[0]}? "
         f"--alias {shown(f'{name}={near[0]}')}"
     )
+
+
+_LOOKED_UP = 100
 
 
 def _letters(name: str) -> str:

@@ -189,7 +189,7 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
         "line_head",
         invoice=row["invoice"],
         account=row["account"],
-        period=words.date(row["period"]),
+        period=words.dates(row["period"]),
         text=words(key, **figures),
     )
     return " ".join([text, _owes(finding, words), *_FindingWords(words, finding)()])

@@ -142,6 +142,13 @@ class Words:
             return str(day)
         return self("date_form", year=day.year, month=day.month, day=day.day)
 
+    def dates(self, text: str) -> str:
+        """A period's label in figures, or the first and the last date of a range."""
+        first, dots, last = text.partition("..")
+        if not dots:
+            return self.date(text)
+        return self("dates_form", first=self.date(first), last=self.date(last))
+
     def listed(self, texts: Sequence[str]) -> str:
         """Texts as one: with commas, and a word before the last."""
         return self("and").join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))

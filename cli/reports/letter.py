@@ -117,7 +117,7 @@ def _facts(
             (
                 row["invoice"],
                 row["account"],
-                words.date(row["period"]),
+                words.dates(row["period"]),
                 row["seat_type"],
                 words.figure(row["invoiced_quantity"]),
                 words.figure(row["ledger_quantity"]),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seat_ledger.cli.inputs.bill_words import BillReading, match_header
-from tests.audits import Book
+from tests.audits import Book, operation
 from tests.program import Program
 
 BILL = """Invoice No;Customer;Invoice Date;Billing Period;Product;Seats;Price;Net Amount
@@ -166,12 +166,25 @@ def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> N
         "is 2025-06-01 to 2025-06-30. In the dates that are billed the ledger has 1. "
         "The amount is the same."
     ) in text_
+    assert "missing" not in text_
     early = text.replace("01.06.2025 - 20.06.2025", "01.02.2025 - 10.02.2025")
     row = rows(audited(book, early, *DATES, "--format", "json"))[0]
     assert (row["verdict"], row["difference"]) == ("unexpected", "1030.00")
     for ends, refusal in (("20.13.2025", "is not a date"), ("31.05.2025", "before it")):
         done = audited(book, text.replace("20.06.2025", ends), *DATES)
         assert (done.returncode, refusal in done.stderr) == (2, True), done.stderr
+
+
+def test_an_account_is_known_by_its_key_and_name_in_any_case(book: Book) -> None:
+    for name in ("E", "e", "E."):
+        text = BILL.replace(";e;", f";{name};")
+        found = rows(audited(book, text, *DATES, "--format", "json"))
+        assert {row["account"] for row in found} == {"e"}, name
+    book.record(operation("open_account", "2025-05-01T00:00:00Z", name="Acme BV",
+        time_zone="UTC", term_start="2025-05-01", term_months=12,
+        billing_cycle_months=1) | {"account": "acme"})  # fmt: skip
+    done = audited(book, BILL.replace(";e;", ";acne;"), *DATES, "--explain-file")
+    assert "Did you mean acme? --alias" in done.stdout
 
 
 def test_a_column_of_ends_is_held_against_the_period_too(book: Book) -> None:

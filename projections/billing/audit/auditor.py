@@ -124,14 +124,28 @@ class Auditor:
         return currency if fits else None
 
     def missing(self, account: str, contract: Contract) -> Iterator[Billed]:
-        """What the ledger bills in the audited periods of an account without a line."""
+        """What the ledger bills in the audited periods of an account without a line.
+
+        A type that is billed for other dates, some of them in the period, has one.
+        """
         currency = self._currency(account, contract)
-        for row in self.spool.invoiced(account):
-            period = contract.period(row["label"], self.known_at.position)
+        invoiced_periods = [
+            (row, contract.period(row["label"], self.known_at.position))
+            for row in self.spool.invoiced(account)
+        ]
+        windows = [
+            (period, set(row["seat_types"].split(",")))
+            for row, period in invoiced_periods
+            if period is not None and period.is_window
+        ]
+        for row, period in invoiced_periods:
             if period is None or period.is_window:
                 continue
             figures = self.figures.get((contract.no, period.period_no), {})
             invoiced = set(row["seat_types"].split(","))
+            for window, types in windows:
+                if window.starts < period.ends and period.starts < window.ends:
+                    invoiced |= types
             for seat_type in sorted(set(figures) - invoiced):
                 line = self._absent(account, seat_type, row)
                 line = line._replace(currency=line.currency or currency)

@@ -74,8 +74,8 @@ class AuditFinding(NamedTuple):
     """A row that is no match, the period that it bills, and what explains it.
 
     `why_unknown` says that the ledger has no such account, period or type, or that the
-    dates of the line (`period`) are none of its periods, but lie in `lies_in`, or begin
-    in it; `later` are
+    dates of the line (`period`) are none of its periods, but most of them lie in
+    `lies_in`; `later` are
     the entries recorded after the invoice, where they are looked up. `zones` are those
     of the account, UTC's of one that the ledger has not. One of less money than
     :data:`MOST_EXPLAINED` others is not explained by its seats.
@@ -183,10 +183,13 @@ def _explain(
 
 
 def _lies_in(account: AccountFacts, dates: BilledDates) -> BillingPeriod | None:
-    """The period in which the first of a line's dates lies."""
-    first = account.zones.bound(date_of(dates.label)).instant
-    period = account.calendar.period_at(first)
-    return period if period.starts <= first < period.ends else None
+    """The period in which the first of a line's dates lies, or those in the middle."""
+    day = date_of(dates.label)
+    if dates.last is not None:
+        day += (dates.last - day) / 2
+    instant = account.zones.bound(day).instant
+    period = account.calendar.period_at(instant)
+    return period if period.starts <= instant < period.ends else None
 
 
 def _seats(
