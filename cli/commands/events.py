@@ -16,7 +16,6 @@ from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.render import to_json
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.domain.values import check_text
-from seat_ledger.errors import CommandRefused
 
 POLL = 1.0
 
@@ -51,6 +50,7 @@ def follow(after: int | None, account: str | None, until_head: bool, form: str) 
     Events name people by their ids; 'user history ID' tells who one is.
     """
     from seat_ledger.delivery.cloud_event import cloud_event  # noqa: PLC0415
+    from seat_ledger.projections.reader import no_such_account  # noqa: PLC0415
     from seat_ledger.store.event_feed import EventFeed  # noqa: PLC0415
     from seat_ledger.store.subscriptions import opened  # noqa: PLC0415
 
@@ -60,14 +60,11 @@ def follow(after: int | None, account: str | None, until_head: bool, form: str) 
     with opened(current_session().ready()) as connection, until_stopped() as stopping:
         feed = EventFeed(connection)
         feed.listen()
-        head = feed.head()
-        if after is not None and after > head:
-            raise CommandRefused(
-                "position_beyond_head",
-                f"The ledger is at position {head}; {after} is beyond it.",
-                try_="omit --after to begin with what comes next",
-            )
-        position = head if after is None else after
+        if account is not None and not feed.has_account(account):
+            raise no_such_account(account)
+        if after is not None:
+            feed.check_recorded(after)
+        position = feed.head() if after is None else after
         while not stopping.is_set():
             for event in feed.every(position):
                 if stopping.is_set():

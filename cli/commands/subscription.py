@@ -51,9 +51,12 @@ def add(url: str, after: int | None, allow_private: bool) -> None:
     """
     from seat_ledger.delivery.webhook import check_url, secret_text  # noqa: PLC0415
     from seat_ledger.store import subscriptions  # noqa: PLC0415
+    from seat_ledger.store.event_feed import EventFeed  # noqa: PLC0415
 
     check_url(url, allow_private=allow_private)
     with subscriptions.opened(current_session().ready()) as connection:
+        if after is not None:
+            EventFeed(connection).check_recorded(after)
         subscription_id, secret = subscriptions.add(
             connection, url, allow_private=allow_private, after=after
         )
@@ -153,12 +156,15 @@ def resume(subscription_id: str) -> None:
 def replay(subscription_id: str, after: int | None) -> None:
     """Deliver events again, in order, under the same ids."""
     from seat_ledger.store import subscriptions  # noqa: PLC0415
+    from seat_ledger.store.event_feed import EventFeed  # noqa: PLC0415
 
     with subscriptions.opened(current_session().ready()) as connection:
         subscriptions.find(connection, subscription_id)
         if after is None:
             first = subscriptions.first_dead(connection, subscription_id)
             after = None if first is None else first - 1
+        else:
+            EventFeed(connection).check_recorded(after)
         if after is not None:
             subscriptions.go_back(connection, subscription_id, after)
         current = subscriptions.find(connection, subscription_id)
@@ -176,6 +182,7 @@ def replay(subscription_id: str, after: int | None) -> None:
 
 
 @click.command(epilog="Example: seat-ledger deliver")
+@click.argument("subscriber", metavar="[URL|ID]", required=False)
 @click.option(
     "--until-head",
     is_flag=True,
@@ -206,22 +213,31 @@ def replay(subscription_id: str, after: int | None) -> None:
 @click.option("--quiet", is_flag=True, help="Do not log.")
 @option_database
 def deliver(
-    until_head: bool, first_retry: float, attempts: int, timeout: float, quiet: bool
+    subscriber: str | None, until_head: bool, quiet: bool, **retries: Any
 ) -> None:
-    """Deliver events to all subscribers, each in order and at least once.
+    """Deliver events to all subscribers, or to one, each in order and at least once.
 
     Of several that run, one delivers to a subscriber, and another takes over when it
     ends. Whatever ends it, nothing is passed over; what comes twice has the same
     webhook-id.
     """
     from seat_ledger.delivery import deliverer  # noqa: PLC0415
+    from seat_ledger.store import subscriptions  # noqa: PLC0415
 
     log = log_writer(*_EVENTS) if quiet else log_writer()
-    policy = deliverer.RetryPolicy(first_retry, attempts, timeout)
+    policy = deliverer.RetryPolicy(
+        retries["first_retry"], retries["attempts"], retries["timeout"]
+    )
     conninfo = current_session().ready()
+    only = None
+    if subscriber is not None:
+        with subscriptions.opened(conninfo) as connection:
+            only = subscriptions.called(connection, subscriber)
     log("delivering")
     with until_stopped() as stopping:
-        deliverer.deliver(conninfo, policy, log, stopping, until_head=until_head)
+        deliverer.deliver(
+            conninfo, policy, log, stopping, only=only, until_head=until_head
+        )
 
 
 _EVENTS = (

@@ -15,10 +15,11 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.moments import parse_moment
-from seat_ledger.domain.values import check_key, iso
-from seat_ledger.errors import InvalidInput
+from seat_ledger.domain.values import check_key, iso, shown
+from seat_ledger.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
+    from seat_ledger.projections.reader import ConnectedReader
     from seat_ledger.store.tokens import ListedToken
 
 
@@ -66,6 +67,7 @@ def create(actor: str, role: str, accounts: tuple[str, ...], ends: str | None) -
     conninfo = current_session().ready()
     with current_session().reader() as reader:
         now = reader.database_now()
+        missing = _not_opened(reader, accounts)
     ends_at = None if ends is None else parse_moment(ends, times.UTC_ZONES, now)
     if ends_at is not None and ends_at <= now:
         raise InvalidInput(f"--ends {iso(ends_at)} is over already.")
@@ -91,11 +93,23 @@ def create(actor: str, role: str, accounts: tuple[str, ...], ends: str | None) -
             sentence=f"A token that acts as {actor}, {_may(role, accounts)}.",
             notes=[
                 "Keep it now: it is not shown again. Send it as "
-                "'Authorization: Bearer TOKEN', over TLS alone."
+                "'Authorization: Bearer TOKEN', over TLS alone.",
+                *(f"There is no account {shown(account)} yet." for account in missing),
             ],
             next_command="seat-ledger serve --api",
         )
     )
+
+
+def _not_opened(reader: ConnectedReader, accounts: tuple[str, ...]) -> list[str]:
+    """Those accounts that were never opened: a slip, or they are still to come."""
+    missing = []
+    for account in accounts:
+        try:
+            reader.account(account, reader.knowledge())
+        except NotFound:
+            missing.append(account)
+    return missing
 
 
 def _may(role: str, accounts: tuple[str, ...]) -> str:

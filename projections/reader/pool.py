@@ -138,6 +138,7 @@ class ReaderPool(Generic[R]):
         self._make = reader
         self._free = threading.BoundedSemaphore(size)
         self._idle: list[R] = []
+        self._is_closed = False
 
     @contextmanager
     def reader(self) -> Iterator[R]:
@@ -164,6 +165,9 @@ class ReaderPool(Generic[R]):
 
     def _give_back(self, reader: R) -> None:
         """Keep a reader, if it is still well: its answer was given, or was no."""
+        if self._is_closed:
+            reader.connection.close()
+            return
         try:
             reader.release()  # what its names mean is kept, and what is prepared
             self._idle.append(reader)
@@ -195,6 +199,7 @@ class ReaderPool(Generic[R]):
             raise explanation from error
 
     def close(self) -> None:
-        """Close what rests."""
+        """Close what rests, and what is given back after this."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop().connection.close()

@@ -16,6 +16,7 @@ from seat_ledger.cli.output.render import document, to_json
 from seat_ledger.client.documents import Recording
 from seat_ledger.client.operations import AsyncOperations, Operations
 from seat_ledger.client.threads import in_thread
+from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.invoice_computation import Drafting
 from seat_ledger.store.connection import in_words
 
@@ -37,6 +38,7 @@ class SeatLedger(Operations):
         self._actor = actor or default_actor()
         self._drafting: Drafting | None = None
         self._lock = threading.RLock()
+        self._is_closed = False
         self._looked_at = time.monotonic()
         self._service = self._session.ledger()
 
@@ -63,6 +65,7 @@ class SeatLedger(Operations):
     def close(self) -> None:
         """Let what is being recorded end, and let go of the database."""
         with self._lock:
+            self._is_closed = True
             self._service.close()
             if self._drafting is not None:
                 self._drafting.__exit__()
@@ -77,6 +80,8 @@ class SeatLedger(Operations):
         """
         fields = as_json(command)
         with self._lock, in_words(self._service.accounts.conninfo):
+            if self._is_closed:
+                raise closed("ledger", "SeatLedger")
             self._look_aside()
             result = self._service.execute(
                 fields,
@@ -130,3 +135,8 @@ class AsyncSeatLedger(AsyncOperations):
 
     close = in_thread(SeatLedger.close)
     execute = in_thread(SeatLedger.execute)
+
+
+def closed(what: str, name: str) -> InvalidInput:
+    """What is said of an object that is used after it was closed."""
+    return InvalidInput(f"This {what} is closed.", try_=f"open another: {name}.open()")

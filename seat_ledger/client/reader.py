@@ -15,6 +15,7 @@ from seat_ledger.cli.inputs.invoice_file import BillSource
 from seat_ledger.cli.options.arguments import as_json
 from seat_ledger.cli.options.session import session_of
 from seat_ledger.client.documents import BillFile, Document, R
+from seat_ledger.client.ledger import closed
 from seat_ledger.client.questions import AsyncQuestions, Questions
 from seat_ledger.client.threads import in_thread
 from seat_ledger.projections.billing.audit import Spool
@@ -49,6 +50,7 @@ class Reader(Questions):
         self._pool: ReaderPool[PooledReader] = ReaderPool(
             conninfo, connections, reader=kind
         )
+        self._is_closed = False
 
     @classmethod
     def open(
@@ -77,15 +79,22 @@ class Reader(Questions):
         self.close()
 
     def close(self) -> None:
-        """Close the connections that no question uses."""
+        """Answer nothing more; a question that is being answered is let end."""
+        self._is_closed = True
         self._pool.close()
+
+    def _readers(self) -> ReaderPool[PooledReader]:
+        """What questions borrow from. Raises InvalidInput once it is closed."""
+        if self._is_closed:
+            raise closed("reader", "Reader")
+        return self._pool
 
     def _ask(
         self, words: str, row: type[R], params: Mapping[str, object]
     ) -> Document[R]:
         endpoint = endpoint_of(words)
         query = [*_query(params)]
-        with self._pool.reader() as reader:
+        with self._readers().reader() as reader:
             text = answered(endpoint, query, reader)
         return Document[row].model_validate_json(text)  # type: ignore[valid-type]
 
@@ -93,7 +102,7 @@ class Reader(Questions):
         self, file: BillFile, row: type[R], params: Mapping[str, object]
     ) -> Document[R]:
         query = [*_query(params)]
-        with Spool() as spool, self._pool.reader() as reader:
+        with Spool() as spool, self._readers().reader() as reader:
             text = text_of(AuditRequest(query, _source(file), spool), reader)
         return Document[row].model_validate_json(text)  # type: ignore[valid-type]
 

@@ -193,20 +193,24 @@ class Deliverer:
         self.notify("not_delivered", **facts, reason=reason, retry_in=round(pause, 1))
 
 
-def deliver(
+def deliver(  # noqa: PLR0913  what may be asked for
     conninfo: str,
     policy: RetryPolicy,
     notify: Notify,
     stop: threading.Event,
     *,
+    only: list[str] | None = None,
     until_head: bool = False,
 ) -> None:
-    """Deliver to every active subscriber until stopped, or until nothing waits."""
+    """Deliver to every active subscriber until stopped, or until nothing waits.
+
+    `only` names the subscribers that are delivered to; by default all.
+    """
     threads: dict[str, threading.Thread] = {}
     while not stop.is_set():
         with suppress(psycopg.Error, LedgerError):
             with subscriptions.opened(conninfo) as connection:
-                ids = subscriptions.active(connection)
+                ids = subscriptions.active(connection, only)
             for subscription_id in ids:
                 current = threads.get(subscription_id)
                 if current is None or not current.is_alive():

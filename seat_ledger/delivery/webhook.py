@@ -72,11 +72,18 @@ def check_url(url: str, *, allow_private: bool) -> None:
 
 
 def _is_private(host: str) -> bool:
-    """Whether a host is an address, and a private one; names are looked up later."""
-    try:
+    """Whether a host is an address, and a private one; names are looked up later.
+
+    However the address is written: a resolver takes 127.1, 0x7f.1 and 2130706433.
+    """
+    host = host.rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
         return not is_public(host)
-    except ValueError:
-        return False
+    with suppress(OSError):
+        return not is_public(socket.inet_ntoa(socket.inet_aton(host)))
+    return False
 
 
 def secret_text(secret: bytes) -> str:

@@ -16,7 +16,8 @@ import orjson
 import psycopg
 from psycopg.rows import class_row
 
-from seat_ledger.domain.values import iso
+from seat_ledger.domain.values import account_id, iso
+from seat_ledger.errors import CommandRefused
 
 CHANNEL = "stored_events"
 AT_ONCE = 200
@@ -77,6 +78,21 @@ class EventFeed:
         """The last position of the store."""
         row = self.connection.execute(_HEAD).fetchone()
         return int(row[0]) if row is not None else 0
+
+    def check_recorded(self, position: int) -> None:
+        """Refuse a position beyond the head. Raises CommandRefused."""
+        head = self.head()
+        if position > head:
+            raise CommandRefused(
+                "position_beyond_head",
+                f"The ledger is at position {head}; {position} is beyond it.",
+                try_="omit --after to begin with what comes next",
+            )
+
+    def has_account(self, key: str) -> bool:
+        """Whether an account was ever opened under the key."""
+        params = {"account_id": account_id(key)}
+        return self.connection.execute(_OPENED, params).fetchone() is not None
 
     def after(self, position: int, limit: int = AT_ONCE) -> list[FedEvent]:
         """The next events, in order."""

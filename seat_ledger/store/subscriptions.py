@@ -33,7 +33,10 @@ SELECT subscription_id,
   FROM ledger.subscription
 """
 _ACTIVE = """
-SELECT subscription_id FROM ledger.subscription WHERE state = 'active'
+SELECT subscription_id
+  FROM ledger.subscription
+ WHERE state = 'active'
+   AND (%(only)s::text[] IS NULL OR subscription_id = ANY (%(only)s))
 """
 _ADD = """
 INSERT INTO ledger.subscription (subscription_id, url, secret, allow_private, position)
@@ -171,9 +174,19 @@ def find(connection: Connection, subscription_id: str) -> Subscription:
     return row
 
 
-def active(connection: Connection) -> set[str]:
-    """The subscribers that are delivered to."""
-    return {row[0] for row in connection.execute(_ACTIVE)}
+def called(connection: Connection, name: str) -> list[str]:
+    """The ids of the subscribers with an id or an address. Raises NotFound."""
+    ids = [
+        each.subscription_id
+        for each in listed(connection)
+        if name in {each.subscription_id, each.url}
+    ]
+    return ids or [find(connection, name).subscription_id]
+
+
+def active(connection: Connection, only: list[str] | None = None) -> set[str]:
+    """The subscribers that are delivered to, or those of `only` that are."""
+    return {row[0] for row in connection.execute(_ACTIVE, {"only": only})}
 
 
 def set_state(connection: Connection, subscription_id: str, state: str) -> None:

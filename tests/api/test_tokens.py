@@ -232,6 +232,13 @@ def test_a_token_that_cannot_be_is_refused(
     program.refused(code, "token", "create", *words, status=2)
 
 
+def test_a_token_of_an_account_that_is_not_there_says_so(program: Program) -> None:
+    """It may be opened later; and it may be a slip."""
+    done = program.run("token", "create", *BILLING, "-a", "acme", "-a", "acmee")
+    assert "no account 'acmee' yet" in done.out + done.err
+    assert "'acme' yet" not in done.out + done.err
+
+
 def test_a_token_that_is_not_there_cannot_be_revoked(program: Program) -> None:
     program.refused("token_not_found", "token", "revoke", "nothing")
 

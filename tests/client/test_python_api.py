@@ -12,6 +12,7 @@ import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,18 @@ def test_a_database_that_is_not_there_is_unavailable() -> None:
             opens("host=/nonexistent dbname=x")
         with pytest.raises(InvalidInput):
             opens("")
+
+
+def test_what_is_closed_says_so_and_opens_nothing_again(program: Program) -> None:
+    with SeatLedger.open(program.conninfo) as ledger:
+        pass
+    with Reader.open(program.conninfo) as reader, reader._pool.reader() as lent:
+        reader.close()
+    assert lent.connection.closed  # given back after the end
+    for ask in (reader.account_list, partial(ledger.renew, "acme")):
+        with pytest.raises(InvalidInput, match="closed") as raised:
+            ask()
+        assert raised.value.try_ is not None
 
 
 def test_many_threads_share_a_ledger_and_a_reader(

@@ -167,6 +167,35 @@ def test_a_subscriber_hears_of_all_that_comes_after_its_position(
     assert len(receiver.positions) == len(set(receiver.positions))
 
 
+def test_one_subscriber_is_delivered_to_by_its_address_or_id(
+    program: Program, receiver: Receiver
+) -> None:
+    subscription = subscribe(program, receiver)
+    with receiving() as other:
+        subscribe(program, other)
+        for name in (receiver.url, subscription):
+            position = buy(program)
+            assert program.run("deliver", name, "--until-head", "--quiet").status == 0
+            assert receiver.positions[-1] == position
+        assert other.positions == []
+        run(program)
+        assert other.positions == receiver.positions
+    done = program.run("deliver", "https://nobody.example/")
+    assert (done.status, "no subscription" in done.err) == (1, True)
+
+
+def test_a_position_or_account_that_is_not_there_is_not_waited_for(
+    program: Program, receiver: Receiver
+) -> None:
+    subscription = subscribe(program, receiver)
+    beyond = ("--after", str(positions(program)[-1] + 1))
+    for words in (("add", "https://hooks.example/x"), ("replay", subscription)):
+        program.refused("position_beyond_head", "subscription", *words, *beyond)
+    for words, said in ((beyond, "beyond it"), (("-a", "nobody"), "no account")):
+        done = program.run("events", "follow", *words)
+        assert (done.status, said in done.err) == (1, True), done.err
+
+
 def test_a_rebuild_delivers_nothing_again(program: Program, receiver: Receiver) -> None:
     subscribe(program, receiver)
     assert program.run("projection", "rebuild").status == 0
@@ -247,7 +276,9 @@ def test_a_subscriber_that_answers_too_slowly_did_not_take_it(
         "https://x.example/#a", "https://x.example:0/", "https://x.example:99999/",
         "https://[::1/", "nothing", "https://x.example/ a", "https://é.example/",
         "https://169.254.169.254/x", "https://127.0.0.1:8443/", "https://[::1]/",
-        "https://[::ffff:10.0.0.1]/",
+        "https://[::ffff:10.0.0.1]/", "https://127.1/", "https://0x7f.1/",
+        "https://2130706433/", "https://127.0.0.1./", "https://localhost/",
+        "https://a.LOCALHOST./",
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_a_subscriber_is_refused(
