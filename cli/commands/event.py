@@ -21,7 +21,7 @@ from seat_ledger.cli.options.session import (
     reading_of_accounts,
     span_of,
 )
-from seat_ledger.cli.options.writing import options_of_writing, record
+from seat_ledger.cli.options.writing import options_of_writing, record, reversal
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.event_groups import EventGroup, grouped
 from seat_ledger.cli.output.render import RECORD, Answer, Row, cells, counted
@@ -65,11 +65,8 @@ def reverse(
     if (not positions) == (entry_key is None):
         raise click.UsageError("Name either entries or the --key of a command.")
     command: dict[str, Any] = {"op": "reverse", "entry_key": entry_key}
-    if len(positions) == 1:
-        command["entry"] = positions[0]
-    elif positions:
-        lines = [{"op": "reverse", "entry": position} for position in positions]
-        command = {"op": "batch", "commands": lines}
+    if positions:
+        command = reversal(positions)
     record({**command, "account": account, **shared}, dry_run)
 
 

@@ -20,6 +20,7 @@ from seat_ledger.cli.options.session import (
     current_session,
     options_of_answering,
 )
+from seat_ledger.cli.options.stopping import Stopping, stopped_by_signals
 from seat_ledger.cli.output.failures import advice
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, harmless, print_message
@@ -67,6 +68,7 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
     session = current_session()
     report = _Report(harmless(str(file)), keep_going, dry_run)
     with (
+        stopped_by_signals() as stopping,
         input_file(file, "name a file of command lines, or -") as stream,
         session.ledger() as ledger,
         Drafting(partial(session.reader, patient=True)) as drafting,
@@ -76,7 +78,12 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
                 if dry_run
                 else partial(ledger.import_lines, workers=workers or _workers(stream))
             )(
-                lines_of(arriving(stream), past_long_ones=keep_going),
+                report.until_stopped(
+                    lines_of(
+                        arriving(stream, stopping.is_set), past_long_ones=keep_going
+                    ),
+                    stopping,
+                ),
                 keep_going=keep_going,
                 default_actor="system:import",
                 compute_invoice=drafting if dry_run else sealing(session, drafting),
@@ -87,6 +94,8 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
     if report.failed is not None:
         raise report.failed
     if report.stopped is None:
+        if report.is_interrupted:
+            raise report.interruption()
         return
     if session.format in {"json", "jsonl"}:
         raise report.failure(report.stopped)
@@ -115,6 +124,23 @@ class _Report:
         self.tally: Counter[tuple[str, str]] = Counter()
         self.stopped: LineOutcome | None = None
         self.failed: Exception | None = None
+        self.last: int | None = None
+        self.is_interrupted = False
+
+    def until_stopped(
+        self, lines: Iterator[bytes | None], stopping: Stopping
+    ) -> Iterator[bytes | None]:
+        """The lines, up to where a signal ends the reading of them."""
+        for line in lines:
+            if stopping.is_set():
+                break
+            yield line
+        if stopping.is_set():
+            print_message(
+                "Stopping: the lines that were read are still being recorded. Another "
+                "Ctrl-C ends it at once."
+            )
+            self.is_interrupted = True
 
     def emit(self, outcomes: Iterator[LineOutcome], form: str) -> None:
         """Print the lines in a format. Raises InvalidInput where there are none."""
@@ -131,7 +157,7 @@ class _Report:
                 + ("" if self.is_trial else "What was recorded stays recorded."),
                 try_="import the same file again: nothing is recorded twice",
             ) from error
-        if not self.counted and self.failed is None:
+        if not self.counted and self.failed is None and not self.is_interrupted:
             raise InvalidInput(f"{self.file} is empty: it contains no command.")
         if form == "table":
             emit(self._answer(), form)
@@ -153,6 +179,7 @@ class _Report:
     def _rows(self, outcomes: Iterator[LineOutcome]) -> Iterator[dict[str, Any]]:
         reported_at = time.monotonic()
         for outcome in self._until_it_fails(outcomes):
+            self.last = outcome.line
             self.counted[outcome.outcome] += 1
             self.tally[outcome.op or "unreadable", outcome.outcome] += 1
             if outcome.stops:
@@ -175,20 +202,30 @@ class _Report:
             self.failed = error
 
     def _sentence(self) -> str:
+        return f"{self._how_it_ended()}{self._counts()}.{self._of_refused()}"
+
+    def _how_it_ended(self) -> str:
         if self.failed is not None:
-            here = "What is listed here is recorded. " if not self.is_trial else ""
-            return f"Failed. {here}{self._counts()}."
-        if self.is_trial and self.stopped is not None and not self.keep_going:
-            return f"Stopped, as recording it would. {self._counts()}."
-        if self.stopped is None or self.is_trial:
-            return f"{self._counts()}."
+            here = "" if self.is_trial else "What is listed here is recorded. "
+            return f"Failed. {here if self.counted else ''}"
+        if self.stopped is None:
+            return "Interrupted. " if self.is_interrupted else ""
         if self.keep_going:
-            return f"{self._counts()}. Refused lines were not recorded."
-        return f"Stopped. The lines before it were recorded. {self._counts()}."
+            return ""
+        if self.is_trial:
+            return "Stopped, as recording it would. "
+        return "Stopped. The lines before it were recorded. "
+
+    def _of_refused(self) -> str:
+        is_mentioned = self.failed is None and self.keep_going and not self.is_trial
+        refused = " Refused lines were not recorded."
+        return refused if is_mentioned and self.stopped is not None else ""
 
     def _counts(self) -> str:
         lines = sum(self.counted.values())
         words = sorted(self.counted)
+        if not lines:
+            return "0 lines"
         parts = [f"{self.counted[word]:,} {word.replace('_', ' ')}" for word in words]
         word = "line" if lines == 1 else "lines"
         return f"{lines:,} {word}: {', '.join(parts)}"
@@ -201,6 +238,17 @@ class _Report:
         )
         if outcome.try_:
             print_message(harmless(advice(outcome.try_)))
+
+    def interruption(self) -> LedgerError:
+        """That a signal ended the import, with the last line that it came to."""
+        last = "before its first line" if self.last is None else f"at line {self.last}"
+        what = "Nothing was" if self.is_trial else "What follows was not"
+        interrupted = LedgerError(
+            f"{self.file}: interrupted {last}. {what} recorded.",
+            try_="import the same file again: nothing is recorded twice",
+        )
+        interrupted.code, interrupted.exit_code = "interrupted", 130
+        return interrupted
 
     def failure(self, stopped: LineOutcome) -> LedgerError:
         """Why the import did not record all of the file."""

@@ -15,7 +15,7 @@ from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
-from seat_ledger.errors import LedgerError, MissingExtra
+from seat_ledger.errors import LedgerError, MissingExtra, OutcomeUnknown
 
 if TYPE_CHECKING:
     from seat_ledger.projections.engine.report import RebuildResult
@@ -233,6 +233,8 @@ def _report_result(
             f"Rebuilt from {document['events']:,} events up to position "
             f"{document['ceiling']} and put into service. {tally}"
         )
+    elif isinstance(error, OutcomeUnknown):
+        sentence = f"Rebuilt; whether it is in service is not known. {tally}"
     else:
         sentence = f"Not rebuilt; the served tables are unchanged. {tally}"
     columns = cells("projection", "rows", "digest", "seconds", "status")

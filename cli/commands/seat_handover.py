@@ -115,7 +115,8 @@ def _record(
 ) -> None:
     dry_run = options.pop("dry_run")
     command = {"op": "batch", "account": account, "commands": lines, **options}
-    record(command, dry_run, describe=partial(described, sentence))
+    described_so = partial(described, sentence)
+    record(command, dry_run, describe=described_so, is_from_state=True)
 
 
 def described(

@@ -96,7 +96,7 @@ def save(file: Path, account: str, *, dry_run: bool, **shared: Any) -> None:
         emit(answer)
         return
     command = {"op": "batch", "account": account, "commands": lines, **shared}
-    record(command, dry_run, describe=partial(_saved, before))
+    record(command, dry_run, describe=partial(_saved, before), is_from_state=True)
 
 
 def _saved(

@@ -17,6 +17,7 @@ from seat_ledger.cli.options.writing import (
     clock_of,
     options_of_writing,
     recorded_answer,
+    take_back,
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import harmless
@@ -57,7 +58,8 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **shared: Any) -> N
         notes: list[str] = []
         if not dry_run:
             try:
-                notes = _afterwards(session, ledger, result)
+                notes = [*take_back(ledger, command, result)]
+                notes += _afterwards(session, ledger, result)
             except Exception as error:  # noqa: BLE001  the erasure itself is recorded
                 failed = _unfinished(session, error)
     answer = recorded_answer(command, result, dry_run, zones)

@@ -53,7 +53,8 @@ def offboard(
         ]
     command = {"op": "batch", "account": account, "commands": lines, **shared}
     sentence = _in_words(user, account, seats, seats_to)
-    record(command, dry_run, describe=partial(described, sentence))
+    described_so = partial(described, sentence)
+    record(command, dry_run, describe=described_so, is_from_state=True)
 
 
 def _in_words(user: str, account: str, seats: list[str], seats_to: str | None) -> str:

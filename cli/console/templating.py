@@ -84,17 +84,44 @@ class Sheet:
         key = f"error_{error.code}"
         carried = _carried(error, params)
         query = f"?{urlencode(carried)}" if carried else ""
+        hint = Message.of(error.try_ or "", words)
         return self.templates.get_template("failure.html").render(
             t=words,
             headline=words(key) if words.has(key) else words("error_other"),
             error=error,
             message=Message.of(error.message, words),
+            advice=_advice(hint.text, in_words=hint.language == words.language),
             params=params,
             path=path,
             carried=carried,
             link=lambda page: f"/{page}{query}",
             languages=_languages(words, params, path),
         )
+
+
+_NAMED = re.compile(r"'(seat-ledger [^'\n]+)'|(seat-ledger \S.*)")
+_PAGES = {
+    "seat-ledger account list": "accounts",
+    "seat-ledger account attention": "attention",
+}
+"""Commands whose answer is a page that needs nothing said."""
+
+
+def _advice(text: str, *, in_words: bool) -> list[tuple[str, bool, str | None]]:
+    """What to do, in parts: each with whether it is a command, and the page it is.
+
+    The commands alone where the words between them are not in the reader's language.
+    """
+    parts: list[tuple[str, bool, str | None]] = []
+    end = 0
+    for named in _NAMED.finditer(text):
+        command = named[1] or named[2]
+        parts.append((text[end : named.start()] if in_words else " ", False, None))
+        parts.append((command, True, _PAGES.get(command)))
+        end = named.end()
+    if in_words:
+        parts.append((text[end:], False, None))
+    return [part for part in parts if part[0]]
 
 
 def _carried(error: LedgerError, params: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from select import select
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 QUIET = 0.2
 """Seconds without a byte, after which the next line is not there yet."""
+
+
+HasEnded = Callable[[], bool]
 
 
 class Lines(Protocol):
@@ -53,15 +56,18 @@ def lines_of(stream: Lines, *, past_long_ones: bool = False) -> Iterator[bytes |
             return
 
 
-def arriving(stream: BinaryIO) -> Lines:
-    """The stream itself, or one that says when a pipe or a terminal is quiet."""
+def arriving(stream: BinaryIO, has_ended: HasEnded = lambda: False) -> Lines:
+    """The stream itself, or one that says when a pipe or a terminal is quiet.
+
+    That is not waited for any more once `has_ended` says so.
+    """
     try:
         descriptor = stream.fileno()
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             return stream
     except (OSError, ValueError):  # it is in memory
         return stream
-    return _Arriving(descriptor)
+    return _Arriving(descriptor, has_ended)
 
 
 def size_of(stream: BinaryIO) -> int | None:
@@ -76,8 +82,8 @@ def size_of(stream: BinaryIO) -> int | None:
 class _Arriving:
     """Lines from a descriptor; a line is given when all of it is there."""
 
-    def __init__(self, descriptor: int) -> None:
-        self._raw = _Quiet(descriptor)
+    def __init__(self, descriptor: int, has_ended: HasEnded) -> None:
+        self._raw = _Quiet(descriptor, has_ended)
         self._stream = io.BufferedReader(self._raw, 1 << 16)
         self._begun = b""
 
@@ -94,8 +100,8 @@ class _Arriving:
 class _Quiet(io.RawIOBase):
     """A descriptor that says once when nothing comes, and waits then."""
 
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+    def __init__(self, descriptor: int, has_ended: HasEnded) -> None:
+        self.descriptor, self.has_ended = descriptor, has_ended
         self.is_quiet = False
 
     def readable(self) -> bool:
@@ -112,6 +118,9 @@ class _Quiet(io.RawIOBase):
             if not self.is_quiet and not self._is_there(QUIET):
                 self.is_quiet = True
                 return None
+        while not self._is_there(QUIET):
+            if self.has_ended():
+                return 0
         self.is_quiet = False
         return os.readv(self.descriptor, [buffer])
 

@@ -23,18 +23,30 @@ class Stopping(threading.Event):
 
 
 @contextmanager
-def until_stopped() -> Iterator[Stopping]:
-    """Run until the event is set: every loop of a command that has no end asks it.
+def stopped_by_signals() -> Iterator[Stopping]:
+    """Have the event set by the first signal; who is at work asks it, and ends whole.
 
-    SIGTERM is a service's ordinary end; after Ctrl-C raises KeyboardInterrupt.
+    In a thread that gets no signals it is never set.
     """
     stopping = Stopping()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
     before = [signal.signal(number, stopping.receive) for number in numbers]
     try:
         yield stopping
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+
+
+@contextmanager
+def until_stopped() -> Iterator[Stopping]:
+    """Run until the event is set: every loop of a command that has no end asks it.
+
+    SIGTERM is a service's ordinary end; after Ctrl-C raises KeyboardInterrupt.
+    """
+    with stopped_by_signals() as stopping:
+        yield stopping
     if stopping.was_interrupted:
         raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,7 +21,12 @@ from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.domain.values import as_word
-from seat_ledger.errors import InvalidInput
+from seat_ledger.errors import (
+    CommandRefused,
+    InvalidInput,
+    LedgerError,
+    OutcomeUnknown,
+)
 
 if TYPE_CHECKING:
     from seat_ledger.application import CommandService, RecordedEvent, Result
@@ -93,14 +98,17 @@ def record(
     dry_run: bool = False,
     compute_invoice: ComputeInvoice | None = None,
     describe: Describe | None = None,
+    *,
+    is_from_state: bool = False,
 ) -> None:
     """Record a command and print its events with their positions.
 
-    Fields that are None are not given.
+    Fields that are None are not given. `is_from_state` says that the command was put
+    together from what is recorded: the same words make another one afterwards.
     """
     session = current_session()
     command = {name: value for name, value in command.items() if value is not None}
-    with session.ledger() as ledger, _in_words_of_options():
+    with session.ledger() as ledger, _in_words_of_options(), _way_on(is_from_state):
         result = ledger.execute(
             command,
             dry_run=dry_run,
@@ -108,7 +116,23 @@ def record(
             compute_invoice=compute_invoice,
         )
         zones = clock_of(ledger, command.get("account"), result)
-    emit((describe or recorded_answer)(command, result, dry_run, zones), session.format)
+        answer = (describe or recorded_answer)(command, result, dry_run, zones)
+        if session.format == "table" and not dry_run:
+            answer.notes = [*answer.notes, *take_back(ledger, command, result)]
+    emit(answer, session.format)
+
+
+@contextmanager
+def _way_on(is_from_state: bool) -> Iterator[None]:
+    """Where nobody knows what became of a command, do not let it be repeated blindly
+    when the same words would make another one.
+    """
+    try:
+        yield
+    except OutcomeUnknown as error:
+        if is_from_state:
+            error.try_ = "see 'seat-ledger event list': if it is not there, repeat it"
+        raise
 
 
 @contextmanager
@@ -150,9 +174,7 @@ def recorded_answer(
         rows,
         _COLUMNS,
         sentence=_sentence(command, result, dry_run),
-        notes=[times.clock(zones), *_take_back(command, result, dry_run)]
-        if rows
-        else [],
+        notes=[times.clock(zones)] if rows else [],
         zones=zones,
         header=RECORDED,
         extra={
@@ -177,20 +199,53 @@ def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     return f"Recorded {events} in {where}."
 
 
-def _take_back(command: dict[str, Any], result: Result, dry_run: bool) -> Iterator[str]:
-    """How to undo what was recorded: reversed, or what is done instead (R47)."""
-    if dry_run or result.repeated or "account" not in command:
+def take_back(
+    ledger: CommandService, command: dict[str, Any], result: Result
+) -> Iterator[str]:
+    """How to undo what was recorded: reversed, or what is done instead (R47).
+
+    The reversal that is named was tried; where it is refused, its message says why.
+    """
+    account = command.get("account")
+    if result.repeated or account is None or not result.positions:
         return
     instead = [recorded.event.INSTEAD for recorded in result.events]
-    if not any(instead) and result.positions:
-        ends = dict.fromkeys((result.positions[0], result.positions[-1]))
-        entries = "-".join(map(str, ends))
-        yield (
-            f"To take it back: seat-ledger event reverse {entries} --account "
-            f"{as_word(command['account'])} --reason WHY"
-        )
+    if not any(instead):
+        first, last = result.positions[0], result.positions[-1]
+        refusal = _refusal(ledger, account, range(first, last + 1))
+        if refusal is None:
+            entries = "-".join(map(str, dict.fromkeys((first, last))))
+            yield (
+                f"To take it back: seat-ledger event reverse {entries} --account "
+                f"{as_word(account)} --reason WHY"
+            )
+        elif isinstance(refusal, CommandRefused):
+            yield f"Not reversible: {refusal.message}"
+            if refusal.try_:
+                yield f"Instead: {refusal.try_}."
     for text in filter(None, dict.fromkeys(instead)):
         yield f"Not reversible. Instead: {text}."
+
+
+def reversal(entries: Sequence[int]) -> dict[str, Any]:
+    """The command that reverses entries in one step."""
+    lines = [{"op": "reverse", "entry": entry} for entry in entries]
+    return lines[0] if len(lines) == 1 else {"op": "batch", "commands": lines}
+
+
+def _refusal(
+    ledger: CommandService, account: str, entries: Sequence[int]
+) -> LedgerError | None:
+    """Why entries that were recorded just now cannot be reversed.
+
+    They are recorded whatever becomes of this: a failure is no more than no answer.
+    """
+    command = {**reversal(entries), "account": account, "reason": "tried"}
+    try:
+        ledger.execute(command, dry_run=True, default_actor=default_actor())
+    except LedgerError as error:
+        return error
+    return None
 
 
 _BESIDE = (

@@ -449,7 +449,7 @@ def _let_see_checkpoint(connection: Connection) -> None:
 
 
 def drop(connection: Connection, number: int) -> None:
-    """Remove a generation that is not served.
+    """Remove a generation; one that is served stays, whatever its caller believes.
 
     Raises psycopg's LockNotAvailable when somebody still reads it. It never waits long
     for one table while it holds another that the reader may want next. One that views
@@ -469,18 +469,26 @@ def drop(connection: Connection, number: int) -> None:
             return
 
 
+_STATE_TO_DROP = """
+SELECT state FROM projection.generation WHERE number = %s FOR UPDATE
+"""
+"""Waits for a switch whose reply was lost, and which the server may still commit."""
+
+
 def _drop(connection: Connection, number: int) -> None:
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '100ms'")
         connection.execute("SET LOCAL client_min_messages = warning")
+        row = connection.execute(_STATE_TO_DROP, [number]).fetchone()
+        if row == ("served",):
+            return
         names = {schema_of(number, own=own) for own in OWN}
         for name in sorted(names & {*ownership.ours(connection)}, reverse=True):
             connection.execute(
                 sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(name))
             )
         connection.execute(
-            "DELETE FROM projection.generation WHERE number = %s AND state <> 'served'",
-            [number],
+            "DELETE FROM projection.generation WHERE number = %s", [number]
         )
 
 

@@ -6,6 +6,7 @@ from itertools import count
 
 import psycopg
 
+from seat_ledger.errors import SchemaMismatch
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine.generations import Connection, Served
 from seat_ledger.projections.engine.set_aside import listed
@@ -18,8 +19,10 @@ def pin(connection: Connection, *, sees_store: bool = True) -> Served:
 
     Names mean its tables from now on. One of them is read at once, that of the accounts
     that are set aside: a rebuild drops no tables of which somebody reads one, and would
-    drop the others before they are asked. Raises SchemaMismatch.
+    drop the others before they are asked. Raises SchemaMismatch, also where the tables
+    of what is served are missing.
     """
+    missing: int | None = None
     while True:
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         served = generations.served(connection, sees_store=sees_store)
@@ -27,8 +30,15 @@ def pin(connection: Connection, *, sees_store: bool = True) -> Served:
         settle(connection, served.number, own=not sees_store)
         try:
             return served._replace(aside=listed(connection))
-        except psycopg.errors.UndefinedTable:  # two rebuilds were faster
+        except psycopg.errors.UndefinedTable as error:  # two rebuilds were faster
             connection.execute("ROLLBACK")
+            if served.number == missing:
+                raise SchemaMismatch(
+                    f"The tables that answers come from (generation {missing}) are "
+                    "missing from the database. The recorded events are not affected.",
+                    try_="seat-ledger projection rebuild",
+                ) from error
+            missing = served.number
 
 
 def settle(connection: Connection, number: int, *, own: bool = False) -> None:

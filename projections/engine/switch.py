@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from seat_ledger.errors import Locked
+from seat_ledger.errors import Locked, OutcomeUnknown
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine.catch_up import (
     advance,
@@ -24,6 +24,7 @@ from seat_ledger.projections.engine.generations import Connection, Served
 from seat_ledger.projections.engine.locks import CATCH_UP_LOCK
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.projections.engine.user_directory import directory_of, forget_in
+from seat_ledger.store.connection import committing
 
 SMALL_ENOUGH = 2_000
 """So many events are caught up inside the switch at most."""
@@ -49,6 +50,13 @@ def switch(
         _approach(connection, number)
         try:
             return _hand_over(connection, number)
+        except OutcomeUnknown as error:
+            raise OutcomeUnknown(
+                "The connection was lost while the new tables were being put into "
+                "service: either they are in service now, or the previous ones are.",
+                try_="once the database answers: seat-ledger projection rebuild; its "
+                "tables are right either way",
+            ) from error
         except UnreadableEvent as error:  # it was recorded just now
             if not set_account_aside(connection, number, error):
                 raise
@@ -85,7 +93,7 @@ def _positions(connection: Connection, number: int) -> Served:
 
 def _hand_over(connection: Connection, number: int) -> int:
     """Switch the views, not before the new tables are as far as the old ones."""
-    with connection.transaction():
+    with committing(connection):
         connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [CATCH_UP_LOCK])
         served = generations.served(connection)

@@ -28,6 +28,7 @@ from seat_ledger.commands.retrying import Retry
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.domain.events import LedgerEvent, UserErased
 from seat_ledger.domain.personal_data import erased
+from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.user import User
 from seat_ledger.domain.values import as_word, iso, shown
 from seat_ledger.errors import (
@@ -459,15 +460,30 @@ def outcome_of(error: LedgerError, command: Command, is_unknown: bool) -> Ledger
         error.args = (error.message,)
         error.wrote_nothing = True
         return error
-    account, key = command.envelope.account, command.envelope.idempotency_key
-    again = "repeat it with the same idempotency key, which records it once"
-    look = f"see whether it is in 'seat-ledger event list -a {as_word(account)}'"
+    account = command.envelope.account
+    where = "the catalogue" if account == CATALOGUE_KEY else account
     return OutcomeUnknown(
-        f"The connection was lost while the command was being recorded in {account}: "
+        f"The connection was lost while the command was being recorded in {where}: "
         "either all of it was recorded, or nothing. Looking it up failed: "
         f"{error.message}",
-        try_=again if key else f"{look} before you repeat it",
+        try_=_way_on(command),
     )
+
+
+def _way_on(command: Command) -> str:
+    """What to do where nobody can tell whether a command is recorded."""
+    account = command.envelope.account
+    if command.envelope.idempotency_key:
+        return "repeat it with the same idempotency key, which records it once"
+    journal = f"'seat-ledger event list -a {as_word(account)}'"
+    if account == CATALOGUE_KEY:
+        journal = "'seat-ledger event list'"
+    if command.erases:
+        return (
+            f"see whether {journal} ends with UserErased; if so, erase again the user "
+            "whom it names (erased-…), which completes it; otherwise repeat it"
+        )
+    return f"see whether it is in {journal} before you repeat it"
 
 
 def _pause(error: LedgerError, attempt: int) -> float:

@@ -203,11 +203,14 @@ def failure(
     """The failure of an import, with the first line not known to be recorded."""
     if line is None:
         return error
-    what = (
-        f"It is unknown whether line {line} and some lines after it were recorded."
-        if is_unknown or isinstance(error, OutcomeUnknown)
-        else f"Line {line} and those after it were not recorded."
-    )
+    if is_unknown or isinstance(error, OutcomeUnknown):
+        return OutcomeUnknown(
+            f"{error.message.rstrip('.')}. It is unknown whether line {line} and some "
+            "lines after it were recorded.",
+            try_=_AGAIN,
+            **{**error.details, "line": line},
+        )
+    what = f"Line {line} and those after it were not recorded."
     error.message = f"{error.message.rstrip('.')}. {what}"
     error.args = (error.message,)
     error.details["line"] = line

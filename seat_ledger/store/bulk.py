@@ -16,6 +16,7 @@ from psycopg import Connection
 
 from seat_ledger.domain.events import EVENT_CLASSES, LedgerEvent
 from seat_ledger.domain.seat_types import CATALOGUE_ID
+from seat_ledger.store.connection import committing
 from seat_ledger.store.mapper import state_of
 from seat_ledger.store.recorder import (
     TAKE_NUMBER,
@@ -25,7 +26,6 @@ from seat_ledger.store.recorder import (
     UserName,
     add_further_names,
     check_catalogue,
-    committing,
 )
 from seat_ledger.store.store_status import APPEND_LOCK
 

@@ -16,6 +16,7 @@ from seat_ledger.errors import (
     IntegrityFailure,
     LedgerError,
     NotAllowed,
+    OutcomeUnknown,
     SchemaMismatch,
     Unavailable,
 )
@@ -217,6 +218,24 @@ def is_lost(error: psycopg.Error) -> bool:
     return isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate.startswith(("08", "57P"))
     )
+
+
+@contextmanager
+def committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """A transaction in which all that is left at the end is to commit.
+
+    Raises OutcomeUnknown where the connection is lost then: the server may have
+    committed, or may yet. Lost before, nothing is written.
+    """
+    is_done = False
+    try:
+        with connection.transaction():
+            yield
+            is_done = True
+    except psycopg.Error as error:
+        if is_done and is_lost(error):
+            raise OutcomeUnknown from error
+        raise
 
 
 def not_allowed(error: psycopg.Error) -> NotAllowed:

@@ -10,8 +10,7 @@ not fight with VACUUM, ANALYZE or index builds as the library's table lock does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,8 +26,8 @@ from psycopg.sql import SQL, Identifier
 from seat_ledger.domain.clock import CarriedClock
 from seat_ledger.domain.head import Head
 from seat_ledger.domain.seat_types import CATALOGUE_ID
-from seat_ledger.errors import OutcomeUnknown, SchemaMismatch
-from seat_ledger.store.connection import is_lost
+from seat_ledger.errors import SchemaMismatch
+from seat_ledger.store.connection import committing
 from seat_ledger.store.statistics import is_seen_by_nobody
 from seat_ledger.store.store_status import APPEND_LOCK
 from seat_ledger.store.wrapping import Secret, SecretBytes
@@ -206,24 +205,6 @@ def _peek(row: DictRow) -> Peek:
         bytes(row["digest"]) if row["digest"] is not None else None,
         tuple(row["positions"] or ()),
     )
-
-
-@contextmanager
-def committing(connection: Connection[Any]) -> Iterator[None]:
-    """A transaction in which all that is left at the end is to commit.
-
-    Raises OutcomeUnknown where the connection is lost then: the server may have
-    committed, or may yet. Lost before, nothing is written.
-    """
-    is_done = False
-    try:
-        with connection.transaction():
-            yield
-            is_done = True
-    except psycopg.Error as error:
-        if is_done and is_lost(error):
-            raise OutcomeUnknown from error
-        raise
 
 
 class LedgerRecorder(PostgresApplicationRecorder):

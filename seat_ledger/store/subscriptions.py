@@ -12,8 +12,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from seat_ledger.domain.values import shown
-from seat_ledger.errors import LedgerError, NotFound
-from seat_ledger.store.connection import connect
+from seat_ledger.errors import LedgerError, NotFound, OutcomeUnknown
+from seat_ledger.store.connection import committing, connect
 
 _COLUMNS = """
 SELECT subscription_id, url, secret, allow_private, position, state, attempts,
@@ -134,7 +134,10 @@ def opened(conninfo: str) -> Iterator[Connection]:
 def add(
     connection: Connection, url: str, *, allow_private: bool, after: int | None
 ) -> tuple[str, bytes]:
-    """Add a subscriber from a position on, or from now; return its id and secret."""
+    """Add a subscriber from a position on, or from now; return its id and secret.
+
+    Raises OutcomeUnknown.
+    """
     subscription_id, secret = secrets.token_hex(4), secrets.token_bytes(32)
     params = {
         "subscription_id": subscription_id,
@@ -143,7 +146,17 @@ def add(
         "allow_private": allow_private,
         "after": after,
     }
-    connection.execute(_ADD, params)
+    try:
+        with committing(connection):
+            connection.execute(_ADD, params)
+    except OutcomeUnknown as error:
+        raise OutcomeUnknown(
+            f"The connection was lost while the subscription {subscription_id} was "
+            "being added: it may be there, and nobody knows its secret.",
+            try_="add it again; where 'seat-ledger subscription list' shows "
+            f"{subscription_id}, stop it: seat-ledger subscription pause "
+            f"{subscription_id}",
+        ) from error
     return subscription_id, secret
 
 

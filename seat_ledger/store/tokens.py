@@ -22,8 +22,8 @@ import psycopg
 from psycopg.rows import class_row
 
 from seat_ledger.domain.values import check_text, shown
-from seat_ledger.errors import InvalidInput, LedgerError, NotFound
-from seat_ledger.store.connection import connect, explained
+from seat_ledger.errors import InvalidInput, LedgerError, NotFound, OutcomeUnknown
+from seat_ledger.store.connection import committing, connect, explained
 
 _TOKEN = re.compile(r"slt_([0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 LONGEST_ACTOR = 200
@@ -103,7 +103,7 @@ def create(
     """Create a token; return its id, and the token, which nobody can read again.
 
     Raises InvalidInput for an actor that is no ``system:NAME``: a user's key is a
-    person's, and here nothing could erase it.
+    person's, and here nothing could erase it. Raises OutcomeUnknown.
     """
     name = actor.removeprefix("system:")
     if not actor.startswith("system:") or not name or len(actor) > LONGEST_ACTOR:
@@ -123,8 +123,16 @@ def create(
         "accounts": None if accounts is None else list(accounts),
         "ends_at": ends_at,
     }
-    with _as_owner(conninfo) as connection:
-        connection.execute(_CREATE, params)
+    try:
+        with _as_owner(conninfo) as connection, committing(connection):
+            connection.execute(_CREATE, params)
+    except OutcomeUnknown as error:
+        raise OutcomeUnknown(
+            f"The connection was lost while the token {token_id} was being created: it "
+            "may be there, and nobody knows it.",
+            try_="create another one; where 'seat-ledger token list' shows "
+            f"{token_id}, revoke it: seat-ledger token revoke {token_id}",
+        ) from error
     return token_id, token
 
 

@@ -56,6 +56,26 @@ def console(
         yield served
 
 
+def test_a_page_of_a_failure_says_what_to_do(console: Console) -> None:
+    """What the same failure's JSON has as its try; pages are links."""
+    for page, params in (
+        ("account", {"account": "nobody"}),
+        ("seat", {"account": "acme", "seat": f"{PRO}#999"}),
+        ("user", {"account": "acme", "user": "nobody"}),
+        ("period", {"account": "acme", "period": "1999-01-01"}),
+        ("event", {"position": 999_999}),
+    ):
+        hint = console.get(f"{page}.json", **params).json()["try"]
+        answer = console.get(page, **params)
+        assert answer.status == HTTPStatus.NOT_FOUND, page
+        parts = [part for part in hint.split("'") if part.strip()]
+        shown = " ".join(answer.in_words().split())
+        missing = [part for part in parts if " ".join(part.split()) not in shown]
+        assert missing in ([], ["seat-ledger account list"]), (page, hint)
+    unknown = console.get("account", account="nobody").text
+    assert re.search('<a href="/accounts[^"]*">Accounts</a></p>', unknown)
+
+
 def _links(page: str) -> set[str]:
     """The addresses of a page, but for those of the same in another language."""
     every = {html.unescape(link) for link in HREF.findall(page)}

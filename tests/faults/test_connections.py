@@ -120,6 +120,41 @@ def test_a_catch_up_and_a_rebuild_survive_a_lost_commit(
     assert differences(acme) == []
 
 
+@pytest.mark.parametrize("is_final", [False, True])
+@pytest.mark.parametrize("what", ["the reply", "the request"])
+def test_r72_a_rebuild_that_loses_its_switch_leaves_whole_tables_in_service(
+    acme: str, proxy: Proxy, what: str, is_final: bool
+) -> None:
+    """Nobody can tell which; the new ones are not taken for unserved and dropped."""
+    program = Program(acme)
+    before = program.json("account", "list")["rows"]
+    proxy.lose, proxy.of, proxy.is_final = what, b"SET state = 'served'", is_final
+    done = Program(proxy.conninfo).run("projection", "rebuild")
+    assert proxy.lost == 1
+    assert done.returncode == 10, done.stderr
+    assert "unchanged" not in done.stdout + done.stderr
+    assert "either they are in service now, or the previous ones" in done.stderr
+    assert program.json("account", "list")["rows"] == before
+    assert differences(acme) == []
+    assert program.run("projection", "rebuild").returncode == 0
+    assert program.json("account", "list")["rows"] == before
+
+
+def test_served_tables_that_are_missing_are_named_and_made_anew(acme: str) -> None:
+    program = Program(acme)
+    before = program.json("account", "list")["rows"]
+    with psycopg.connect(acme) as connection:
+        connection.execute("SET client_min_messages = warning")
+        for own in ("_own", ""):
+            connection.execute(f"DROP SCHEMA projection_1{own} CASCADE")
+    done = program.run("account", "list")
+    assert done.returncode == 12
+    assert "are missing" in done.stderr
+    assert "seat-ledger projection rebuild" in done.stderr
+    assert program.run("projection", "rebuild").returncode == 0
+    assert program.json("account", "list")["rows"] == before
+
+
 def test_a_refused_connection_is_exit_10(acme: str) -> None:
     program = Program(make_conninfo(acme, port=1))
     for words in (

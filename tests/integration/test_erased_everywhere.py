@@ -7,6 +7,7 @@ generation, and erased by the command and by the library. Then every file is sea
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -208,23 +209,50 @@ HARMLESS = {
 """What may be copied into statistics: names of things and logins, topics, hashes."""
 
 
+NUMBERS = "int2 int4 int8 _int8 bool timestamptz uuid"
+"""Types that hold no text of anybody's."""
+
+
+@pytest.mark.parametrize("origin", ["as it is now", "0.1.0"])
 def test_of_each_column_it_is_known_whether_statistics_may_copy_it(
-    database: str,
+    empty_database: str, tmp_path: Path, origin: str
 ) -> None:
-    """A migration that adds a text decides: quiet, or harmless."""
-    with psycopg.connect(database) as connection:
+    """A migration that adds a text decides: quiet, or harmless. A store that an earlier
+    version made and filled is then as quiet as a new one.
+    """
+    if origin == "0.1.0":
+        restore_dump(empty_database, origin, tmp_path)
+        with psycopg.connect(empty_database, autocommit=True) as connection:
+            connection.execute("ANALYZE")
+    schema.migrate(empty_database)
+    with psycopg.connect(empty_database) as connection:
         rows = connection.execute(
-            "SELECT class.relname || '.' || its.attname, its.attstattarget = 0 "
+            "SELECT class.relname || '.' || its.attname, its.attstattarget = 0, "
+            "EXISTS (SELECT FROM pg_statistic WHERE starelid = its.attrelid "
+            "AND staattnum = its.attnum) "
             "FROM pg_attribute AS its JOIN pg_class AS class ON class.oid = attrelid "
             "JOIN pg_type AS type ON type.oid = its.atttypid "
             "WHERE class.relnamespace = 'ledger'::regnamespace AND class.relkind = 'r' "
             "AND its.attnum > 0 AND NOT its.attisdropped "
-            "AND type.typname IN ('text', 'bytea', 'name', 'json', 'jsonb', '_text')"
+            "AND type.typname <> ALL (%s)",
+            [NUMBERS.split()],
         ).fetchall()
-    quiet = {f"ledger.{column}" for column, is_quiet in rows if is_quiet}
+    quiet = {f"ledger.{column}" for column, is_quiet, _ in rows if is_quiet}
     secret = {".".join(column) for column in statistics.SECRET_COLUMNS}
     assert quiet == secret
-    assert {column for column, is_quiet in rows if not is_quiet} == HARMLESS
+    assert {column for column, is_quiet, _ in rows if not is_quiet} == HARMLESS
+    assert [
+        column for column, is_quiet, is_copied in rows if is_quiet and is_copied
+    ] == []
+
+
+def restore_dump(conninfo: str, version: str, folder: Path) -> None:
+    """A store as an earlier version left it."""
+    golden = Path(__file__).parents[1] / "golden" / f"store-{version}.sql.gz"
+    dump = folder / "store.sql"
+    dump.write_bytes(gzip.decompress(golden.read_bytes()))
+    words = ("-q", "-v", "ON_ERROR_STOP=1", "-f", os.fspath(dump))
+    assert tools.run(conninfo, "psql", words) == 0
 
 
 @pytest.mark.both_versions

@@ -84,7 +84,7 @@ def commands() -> Iterator[tuple[str, str]]:
 WORDS = re.compile(
     r"as_word\(|_keys\(|options_of_reading\(|iso\(|\['(position|finding|period|seat_type"
     r"|reduce_by|opened_by|name)'\]$|^(position|entries|entries\[0\]|key|keys|word|words"
-    r"|command|seat|account|rule|REBUILD)$"
+    r"|command|seat|account|rule|REBUILD|token_id|subscription_id)$"
 )
 """What may stand in a command as it is: a foreign text by `as_word`, maybe beforehand,
 and what is a word whatever its value, as a number or a date is."""
