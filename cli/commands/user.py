@@ -20,7 +20,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.names import person_in
 from seat_ledger.cli.output.render import Answer, cells, counted
 from seat_ledger.cli.output.windows import window_sentences
-from seat_ledger.domain.values import parse_seat_type, shown
+from seat_ledger.domain.values import as_word, parse_seat_type, shown
 
 
 @click.group(epilog="Example: seat-ledger user history ann --account acme")
@@ -226,7 +226,17 @@ def find(question: Question, text: str, **_: Any) -> Answer:
         columns,
         sentence=f"{count} {shown(text)}.",
         notes=_uncertain(rows, question),
+        next_command=_history_of(rows, text),
     )
+
+
+def _history_of(rows: list[dict[str, Any]], text: str) -> str:
+    """The command for the seats of the user who is meant, where that is one."""
+    likely = [row for row in rows if text in {row["user"], row["email"]}] or rows
+    if len(likely) != 1:
+        return ""
+    key, account = as_word(likely[0]["user"]), as_word(likely[0]["account"])
+    return f"seat-ledger user history {key} --account {account}"
 
 
 def _uncertain(rows: list[dict[str, Any]], question: Question) -> list[str]:

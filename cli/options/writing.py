@@ -296,8 +296,12 @@ def _what(row: dict[str, Any]) -> str:
         data = row["data"]
         holds = f"; entry {data['root']} holds again" if data["holds"] else ""
         return f"entry {data['entry']} reversed{holds}"
-    data = row["data"].items()
-    return "  ".join(f"{name}={value}" for name, value in data if name != "seat_type")
+    shown = (
+        (name, value)
+        for name, value in row["data"].items()
+        if name != "seat_type" or not row["seat"]
+    )
+    return "  ".join(f"{name}={value}" for name, value in shown)
 
 
 _COLUMNS = (

@@ -140,7 +140,9 @@ def _moved(taken: Row, assigned: Row) -> str:
 
 
 def _in_runs(events: list[Row]) -> Iterator[str]:
-    """Seats of a type that were bought or retired one after the other, as one."""
+    """Seats of a type that were bought or retired one after the other, and entries
+    that were reversed so, as one.
+    """
     run: list[Row] = []
     for event, following in pairwise([*events, None]):
         assert event is not None
@@ -151,6 +153,12 @@ def _in_runs(events: list[Row]) -> Iterator[str]:
 
 
 def _continues(event: Row, following: Row) -> bool:
+    if event["event"] == following["event"] == "EntryReversed":
+        (entry, holds), (next_entry, next_holds) = (
+            (each["data"]["entry"], each["data"]["holds"])
+            for each in (event, following)
+        )
+        return next_entry == entry + 1 and not (holds or next_holds)
     is_run = event["event"] == following["event"] in {"SeatPurchased", "SeatRetired"}
     return is_run and _type_of(event) == _type_of(following)
 
@@ -163,6 +171,9 @@ def _run(run: list[Row]) -> str:
     first, last = run[0], run[-1]
     if len(run) == 1:
         return _IN_WORDS.get(first["event"], _plain)(first)
+    if first["event"] == "EntryReversed":
+        ends = [event["data"]["entry"] for event in (first, last)]
+        return f"entries {ends[0]} to {ends[1]} reversed"
     numbers = [str(event["seat"]).partition("#")[2] for event in (first, last)]
     verb = "bought" if first["event"] == "SeatPurchased" else "retired"
     return f"{len(run)} {_type_of(first)} {verb}, #{numbers[0]} to #{numbers[1]}"
@@ -209,6 +220,26 @@ def _renamed(event: Row) -> str:
     return f"{event['user']} renamed: {', '.join(new)}"
 
 
+def _priced(event: Row) -> str:
+    data = event["data"]
+    return f"{data['seat_type']} costs {data['unit_price']} {data['currency']}"
+
+
+def _finding(event: Row) -> str:
+    """What an audit found, as one line of a list."""
+    data = event["data"]
+    money = " ".join(filter(None, (data.get("difference"), data.get("currency"))))
+    return (
+        f"finding {data['finding']} opened: {data['invoice']}, {data['period']}, "
+        f"{data['product']}, {data['verdict']}{_with(' by ', money)}"
+    )
+
+
+def _with(words: str, value: Any) -> str:
+    """Words and what they introduce; nothing where that is not there."""
+    return f"{words}{value}" if value else ""
+
+
 _IN_WORDS: dict[str, Callable[[Row], str]] = {
     "AccountOpened": lambda event: f"account {event['account']} opened",
     "ContractRenewed": lambda event: f"renewal {event['data']['renewal']}",
@@ -230,5 +261,28 @@ _IN_WORDS: dict[str, Callable[[Row], str]] = {
     "HubAccessGranted": lambda e: f"{e['user']} let into {e['data']['hub']}",
     "HubAccessRevoked": lambda e: f"{e['user']} out of {e['data']['hub']}",
     "PermissionsChanged": _permissions,
+    "PriceSet": _priced,
+    "FindingOpened": _finding,
+    "FindingNoted": lambda event: (
+        f"finding {event['data']['finding']}: {event['data']['note']}"
+        f"{' (disputed)' if event['data'].get('disputed') else ''}"
+    ),
+    "FindingSettled": lambda event: (
+        f"finding {event['data']['finding']} settled"
+        f"{_with(' by ', event['data'].get('credited_by'))}"
+    ),
+    "InvoiceIssued": lambda event: (
+        f"invoice {event['data']['invoice']} issued"
+        f"{_with(' for the period ', event['data'].get('period'))}"
+    ),
+    "InvoiceVoided": lambda event: f"invoice {event['data']['invoice']} voided",
+    "SeatReductionRequested": lambda event: (
+        f"{event['data']['quantity']} {event['data']['seat_type']} to be given up at "
+        f"renewal {event['data']['renewal']}"
+    ),
+    "BillingPolicyChanged": lambda event: (
+        f"counted as {event['data']['mode']}"
+        f"{_with(' by the ', event['data'].get('granularity'))}"
+    ),
     "EntryReversed": _reversal,
 }

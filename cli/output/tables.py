@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -55,27 +56,41 @@ def draw(answer: Answer, view: View) -> None:
 
 
 def _on_clock(
-    cells: list[list[Any]], zones: ZoneHistory | None, *, exactly: bool
+    cells: list[list[Any]],
+    titles: list[str],
+    zones: ZoneHistory | None,
+    *,
+    exactly: bool,
 ) -> list[list[Any]]:
     """Instants on the clock of the answer, to the second where that tells them apart.
 
-    All else stays as it is; `exactly` shows microseconds whatever the others are.
+    When something was recorded is to the second: its entry says the order. All else
+    stays as it is; `exactly` shows microseconds whatever the others are.
     """
     if zones is None:
         return cells
+    is_coarse = [title == "recorded" and not exactly for title in titles]
     instants = {
-        cell for column in cells for cell in column if isinstance(cell, datetime)
+        cell
+        for column, coarse in zip(cells, is_coarse, strict=True)
+        for cell in column
+        if isinstance(cell, datetime) and not coarse
     }
     seconds = {instant.replace(microsecond=0) for instant in instants}
     is_exact = exactly or len(seconds) < len(instants)
-    text = {
-        instant: times.local(instant if is_exact else floor, zones)
-        for instant in instants
-        for floor in [instant.replace(microsecond=0)]
-    }
+
+    @cache
+    def text(instant: datetime, *, coarse: bool) -> str:
+        if coarse or not is_exact:
+            instant = instant.replace(microsecond=0)
+        return times.local(instant, zones)
+
     return [
-        [text[cell] if isinstance(cell, datetime) else cell for cell in column]
-        for column in cells
+        [
+            text(cell, coarse=coarse) if isinstance(cell, datetime) else cell
+            for cell in column
+        ]
+        for column, coarse in zip(cells, is_coarse, strict=True)
     ]
 
 
@@ -163,10 +178,10 @@ def _columns(
     its field's name.
     """
     cells = [[value(row) for row in rows] for _, value in answer.columns]
-    is_one_thing = [title for title, _ in answer.columns] == ["", ""]
-    cells = _on_clock(cells, answer.zones, exactly=is_one_thing)
     titles = [title for title, _ in answer.columns]
-    if titles == ["", ""]:
+    is_one_thing = titles == ["", ""]
+    cells = _on_clock(cells, titles, answer.zones, exactly=is_one_thing)
+    if is_one_thing:
         names = [str(name) for name in cells[0]]
         shown = [_shown(v, name) for v, name in zip(cells[1], names, strict=True)]
         return [

@@ -80,5 +80,44 @@ def test_what_has_no_sentence_of_its_own_names_its_seat_once() -> None:
     data = {"note": "by the window", "seat_type": PRO, "number": 1}
     noted = event(1, "SeatNoteAdded", seat=f"{PRO}#1", data=data)
     assert words(noted) == [("1", f"seat note added: {PRO}#1, note by the window")]
-    priced = event(2, "PriceSet", data={"seat_type": PRO, "currency": "EUR"})
-    assert words(priced)[0][1].endswith(f"seat_type {PRO}, currency EUR")
+    typed = event(2, "SeatTypeNoted", data={"seat_type": PRO, "currency": "EUR"})
+    assert words(typed)[0][1].endswith(f"seat_type {PRO}, currency EUR")
+
+
+def test_entries_that_were_reversed_together_are_one_row() -> None:
+    undone = [
+        event(n, "EntryReversed", data={"entry": n - 4, "root": n - 4, "holds": False})
+        for n in (7, 8, 9)
+    ]
+    assert words(*undone) == [("7-9", "entries 3 to 5 reversed")]
+
+
+def test_prices_findings_and_requests_are_said_in_words() -> None:
+    opened = {"finding": 1, "invoice": "V-7", "period": "2026-09-05", "product": PRO,
+              "verdict": "over", "difference": "90.00", "currency": "EUR"}  # fmt: skip
+    texts = {
+        "PriceSet": (
+            {"seat_type": PRO, "unit_price": "90.00", "currency": "EUR"},
+            f"{PRO} costs 90.00 EUR",
+        ),
+        "FindingOpened": (
+            opened,
+            f"finding 1 opened: V-7, 2026-09-05, {PRO}, over by 90.00 EUR",
+        ),
+        "FindingNoted": (
+            {"finding": 1, "note": "letter sent", "disputed": True},
+            "finding 1: letter sent (disputed)",
+        ),
+        "FindingSettled": (
+            {"finding": 1, "credited_by": "CN-9"},
+            "finding 1 settled by CN-9",
+        ),
+        "InvoiceIssued": ({"invoice": "I", "period": None}, "invoice I issued"),
+        "SeatReductionRequested": (
+            {"seat_type": PRO, "quantity": 3, "renewal": 1},
+            f"3 {PRO} to be given up at renewal 1",
+        ),
+        "BillingPolicyChanged": ({"mode": "peak"}, "counted as peak"),
+    }
+    for name, (data, text) in texts.items():
+        assert words(event(1, name, data=data)) == [("1", text)]

@@ -111,3 +111,7 @@ def test_instants_are_to_the_second_unless_that_makes_two_of_them_one(
     assert "2025-04-04 23:59:59\n" in shown(at)
     assert "2025-04-04 23:59:59.999999\n" in shown(at, at - timedelta(microseconds=1))
     assert "2025-04-05 00:00\n" in shown(at + timedelta(microseconds=1))
+    answer = Answer([{"at": at, "recorded": at - timedelta(microseconds=1)}],
+                    cells("at", "recorded"), zones=ZoneHistory("UTC"))  # fmt: skip
+    draw(answer, View())
+    assert ".999" not in capsys.readouterr().out
