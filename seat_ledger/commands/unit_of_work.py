@@ -274,8 +274,15 @@ class UnitOfWork:
             return only if life is not None and life.starts <= instant else None
         folded = fold(reference)
 
+        seen: dict[str, list[Named]] = {}
+
         def borne(user: User) -> list[Named]:
             """When the user bore the name by then; else when a key was nearly so."""
+            if user.key not in seen:
+                seen[user.key] = bearing(user)
+            return seen[user.key]
+
+        def bearing(user: User) -> list[Named]:
             begun = [name for name in user.names if name.starts <= instant]
             exactly = [name for name in begun if name.bears(reference, folded)]
             return exactly or [n for n in begun if fold(n.person.user_key) == folded]

@@ -13,7 +13,7 @@ from itertools import product
 from seat_ledger.domain import validity
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.catalogue import Catalogue
-from seat_ledger.domain.intervals import Interval
+from seat_ledger.domain.intervals import Interval, Life
 from seat_ledger.domain.user import Named, User
 from seat_ledger.domain.validity import Violation
 from seat_ledger.domain.values import fold
@@ -83,6 +83,9 @@ def _membership(user: User, namesakes: Sequence[User]) -> Iterator[Violation]:
     if life is None:
         return
     for other in namesakes:
+        theirs_life = other.membership
+        if theirs_life is None or not _meet(life, theirs_life):
+            continue  # nearly all of those who bore the name one after the other
         services = user.is_service or other.is_service
         for own, theirs in product(user.names, other.names):
             if not _share_an_instant(own, theirs):
@@ -107,6 +110,11 @@ def _shared(
         person.user_key if same_key else person.email,
         user.key,
     )
+
+
+def _meet(own: Life, other: Life) -> bool:
+    """Whether two memberships have an instant in common."""
+    return own.starts < other.ends and other.starts < own.ends
 
 
 def _share_an_instant(own: Named, other: Named) -> bool:
