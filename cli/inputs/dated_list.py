@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class DatedList:
     def accounts(self) -> list[str]:
         """The accounts that it is about, while it is not compared yet."""
         pools = dict.fromkeys(holder.pool for holder in self.holders.holders)
-        pools |= dict.fromkeys((*self.holders.unnamed, *self.holders.purchased))
+        pools |= dict.fromkeys((*self.holders.unnamed, *self.holders.counted))
         named = dict.fromkeys(pool.account for pool in pools)
         return [*named] or [account for account in [self.account] if account]
 
@@ -259,7 +260,7 @@ def _check_types(reader: ConnectedReader, listed: DatedList) -> None:
     holders = listed.holders
     rows = (*holders.holders, *holders.lacking)
     lines = {holder.pool.seat_type: holder.line for holder in reversed(rows)}
-    pools = (*holders.unnamed, *(pool for pool, n in holders.purchased.items() if n))
+    pools = (*holders.unnamed, *(pool for pool, n in holders.counted.items() if n))
     refusals: dict[str, CommandRefused] = {}
     for seat_type in dict.fromkeys((*lines, *(pool.seat_type for pool in pools))):
         try:
@@ -354,14 +355,29 @@ def _of_account(
                 "the mapping does not cover.",
                 try_="add the type to 'covers' of the mapping",
             )
-    purchased, unnamed = (
+    purchased, remaining, unnamed = (
         {
             pool.seat_type: count
             for pool, count in counts.items()
             if pool.account == facts.key
         }
-        for counts in (listed.holders.purchased, listed.holders.unnamed)
+        for counts in (
+            listed.holders.purchased,
+            listed.holders.remaining,
+            listed.holders.unnamed,
+        )
     )
+    counted = Counter(purchased) + Counter(remaining) + Counter(unnamed)
+    if others := sorted(counted.keys() - {*covers}):
+        raise InvalidInput(
+            f"{listed.file} says how many {others[0]} there are, which the mapping "
+            "does not cover.",
+            try_="add the type to 'covers' of the mapping",
+        )
+    held = Counter(seat.seat_type for seat in seats)
+    for seat_type, left in remaining.items():
+        count = left + held[seat_type] + unnamed.get(seat_type, 0)
+        purchased.setdefault(seat_type, count)
     return AccountList(facts.key, taken_at, covers, seats, purchased, unnamed)
 
 

@@ -107,6 +107,11 @@ class HolderList:
     doubts: list[Doubt] = field(default_factory=list)
     tally: RowTally = field(default_factory=RowTally)
 
+    @property
+    def counted(self) -> dict[ListedPool, int]:
+        """The pools of which the list says how many seats are bought, or left."""
+        return {**self.remaining, **self.purchased}
+
 
 def read_holders(
     reader: SourceReader, file: str, *, account: str | None = None

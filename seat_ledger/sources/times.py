@@ -68,9 +68,15 @@ def parser(form: str, zone_name: str | None) -> ParseTime:
 
 
 def check_zone(name: str | None) -> None:
-    """Refuse a zone that is none. Raises InvalidInput."""
+    """Refuse a zone that is none, or one that names no place. Raises InvalidInput."""
     if name is None or name == ACCOUNT_ZONE:
         return
+    if "/" not in name and name != "UTC":  # 'EST' is one as well: without summer time
+        raise InvalidInput(
+            f"The zone {shown(name)} names no place: an abbreviation could mean "
+            "several zones.",
+            try_="write an IANA name such as Europe/Amsterdam, UTC, or account",
+        )
     try:
         zone(name)
     except NotFound as error:

@@ -419,3 +419,31 @@ def test_r85_r89_a_seat_that_a_list_shows_bought_may_have_stood_idle(
     assert life["purchased_after"] == "2025-03-10T02:00:00Z"
     history = lists.program.run("seat", "history", f"{BUSINESS}#2", "-a", "acme").stdout
     assert "contract from 2025-03-12 02:00 (after 2025-03-10 02:00, entry " in history
+
+
+def test_r84_seats_that_are_left_and_those_that_are_held_are_what_is_bought(
+    lists: Lists,
+) -> None:
+    def night(day: int, left: int) -> list[tuple[str, str, int]]:
+        file = lists.folder / "users.json"
+        seats = [{"name": "sales-hub-starter", "remainingSeats": left}]
+        people = [
+            {"id": f"{n}", "email": f"u{n}@x.example", "seatNames": seats_of}
+            for n, seats_of in enumerate((["sales-hub-starter"], []), start=1)
+        ]
+        pages = [{"results": seats}, {"results": people}]
+        file.write_text("\n".join(map(json.dumps, pages)))
+        document = lists.program.json(
+            "snapshot", f"{file}", "--with", "hubspot-users-api", "-a", "acme",
+            "--taken-at", f"2025-03-{day}T02:00Z",
+        )  # fmt: skip
+        return [
+            (row["change"], row["outcome"], row["count"])
+            for row in document["rows"]
+            if row["count"]
+        ]
+
+    assert night(10, left=3) == [("bought", "recorded", 4)]
+    assert night(11, left=3) == []
+    assert night(12, left=5) == [("bought", "recorded", 2)]
+    assert night(13, left=1) == [("fewer_bought", "only_told", 4)]

@@ -58,7 +58,10 @@ def test_a_time_is_read_as_the_mapping_says(
         ("%Y-%m-%d %H:%M", None, "has no offset, so the zone must be given"),
         ("%Y-%m-%d %H:%M%z", "UTC", "has an offset and a zone"),
         ("epoch ms", "UTC", "it needs no zone"),
-        ("%Y-%m-%d", "CET or so", "There is no time zone"),
+        ("%Y-%m-%d", "CET or/so", "There is no time zone"),
+        ("%Y-%m-%d", "CET", "an abbreviation could mean several zones"),
+        ("%Y-%m-%d", "EST", "an abbreviation could mean several zones"),
+        ("%Y-%m-%d", "localtime", "names no place"),
     ],
 )
 def test_a_format_that_would_guess_is_refused(
