@@ -227,7 +227,8 @@ def _verified_notes(result: Verified) -> list[str]:
     if result.more:
         notes.append(f"{result.more:,} more findings are not shown.")
     later = result.events - result.sealed
-    if later > 0:
+    is_known = all(finding.kind != "checkpoint" for finding in result.findings)
+    if later > 0 and is_known:  # else more is sealed than what still agrees
         notes.append(f"{later:,} later events are not sealed yet.")
     notes += _witness_notes(result)
     rate = result.events / result.seconds if result.seconds else 0

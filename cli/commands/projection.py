@@ -16,7 +16,7 @@ from seat_ledger.cli.commands.projection_rebuild import (
 from seat_ledger.cli.options.session import (
     SIZE,
     F,
-    Seconds,
+    FiniteNumber,
     Session,
     current_session,
     option_metrics,
@@ -161,7 +161,7 @@ def _status_in_words(rows: list[dict[str, Any]]) -> str:
 )
 @click.option(
     "--poll",
-    type=Seconds(0.05, 3600),
+    type=FiniteNumber(0.05, 3600),
     default=1.0,
     show_default=True,
     help="Check for new events at least this often, in seconds.",
@@ -328,7 +328,7 @@ def resume(accounts: tuple[str, ...]) -> None:
 )
 @click.option(
     "--max-duration",
-    type=Seconds(min=0),
+    type=FiniteNumber(min=0),
     metavar="SECONDS",
     help="Recompute for this long, and report how far it got.",
 )

@@ -12,7 +12,12 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.following import catching_up, options_of_serving
-from seat_ledger.cli.options.session import Session, current_session, option_database
+from seat_ledger.cli.options.session import (
+    FiniteNumber,
+    Session,
+    current_session,
+    option_database,
+)
 from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.render import print_message
@@ -94,7 +99,7 @@ class _Networks(click.ParamType[Any]):
 @click.option(
     "--rate-limit",
     "rate",
-    type=click.FloatRange(1, 1_000_000),
+    type=FiniteNumber(1, 1_000_000),
     default=1000,
     show_default=True,
     help="With --api: the most requests a second of one token, or address.",

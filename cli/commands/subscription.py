@@ -8,7 +8,7 @@ import click
 
 from seat_ledger.cli.options.session import (
     POSITION,
-    Seconds,
+    FiniteNumber,
     current_session,
     option_database,
     options_of_answering,
@@ -190,7 +190,7 @@ def replay(subscription_id: str, after: int | None) -> None:
 )
 @click.option(
     "--first-retry",
-    type=Seconds(0.01, 3600),
+    type=FiniteNumber(0.01, 3600),
     default=5.0,
     show_default=True,
     help="Seconds until a failed delivery is tried again; each pause is four times the "
@@ -205,7 +205,7 @@ def replay(subscription_id: str, after: int | None) -> None:
 )
 @click.option(
     "--timeout",
-    type=Seconds(0.1, 300),
+    type=FiniteNumber(0.1, 300),
     default=15.0,
     show_default=True,
     help="Seconds within which a subscriber has to answer.",

@@ -126,7 +126,8 @@ def opened(conninfo: str) -> Iterator[Connection]:
             yield connection
     except psycopg.errors.InsufficientPrivilege as error:
         raise LedgerError(
-            "Only a member of seat_ledger_projector keeps subscriptions.",
+            "Only a member of seat_ledger_projector reads the events that are "
+            "delivered, and keeps subscriptions.",
             try_="ask one of them to do it",
         ) from error
 

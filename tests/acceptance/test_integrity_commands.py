@@ -82,6 +82,7 @@ def test_seal_verify_tamper_verify(auditor: Auditor) -> None:
         ("altered", 4),
         ("checkpoint", 1),
     ]
+    assert "later events" not in auditor.run("verify").stdout  # all are sealed
     assert auditor.run("prove", 4).returncode == 3
 
 

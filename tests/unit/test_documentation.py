@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import pytest
 from click.testing import CliRunner
 
 from scripts.reference import reference
@@ -49,19 +51,40 @@ def test_every_setting_is_known_to_the_program() -> None:
     assert named - {environment.PREFIX} == environment.VARIABLES - of_store
 
 
-def test_every_option_says_what_it_does() -> None:
-    def look(command: click.Command, path: str) -> None:
+def parameters() -> Iterator[tuple[str, click.Parameter]]:
+    """Every parameter of every command, with the command's words."""
+
+    def of(command: click.Command, path: str) -> Iterator[tuple[str, click.Parameter]]:
         for name, inner in getattr(command, "commands", {}).items():
-            look(inner, f"{path} {name}")
+            yield from of(inner, f"{path} {name}")
         for parameter in command.params:
-            if isinstance(parameter, click.Option):
-                assert parameter.help, (path, parameter.opts)
+            yield path, parameter
 
     context = click.Context(program)
     for name in COMMANDS:
         command = program.get_command(context, name)
         assert command is not None
-        look(command, name)
+        yield from of(command, name)
+
+
+def test_every_option_says_what_it_does() -> None:
+    for path, parameter in parameters():
+        if isinstance(parameter, click.Option):
+            assert parameter.help, (path, parameter.opts)
+
+
+def test_no_number_with_a_fraction_may_be_none() -> None:
+    """NaN is within every range, since no comparison with it holds."""
+    numbers = [
+        (path, parameter)
+        for path, parameter in parameters()
+        if isinstance(parameter.type, click.types.FloatParamType)
+    ]
+    assert numbers
+    for _, parameter in numbers:
+        for text in ("nan", "inf", "-inf"):
+            with pytest.raises(click.BadParameter):
+                parameter.type.convert(text, parameter, None)
 
 
 def test_links_between_documents_lead_somewhere() -> None:
