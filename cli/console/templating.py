@@ -19,11 +19,10 @@ from seat_ledger.cli.console.stacking import stacked
 from seat_ledger.cli.output.i18n import LANGUAGES, Words
 from seat_ledger.cli.output.messages import Message
 from seat_ledger.cli.output.render import harmless_in_page, to_json
-from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.cli.output.times import UTC_ZONES
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import LedgerError, NotFound
 
-_UTC = ZoneHistory("UTC")
 _FIXED = re.compile(r"[0-9T:. -]+(?:Z|[+-][0-9]{2}:[0-9]{2})|[0-9]{1,18}", re.ASCII)
 """An instant, or a position; not a local time, which an account reads its own way."""
 
@@ -83,7 +82,6 @@ class Sheet:
         """What went wrong, as a page with the same frame."""
         key = f"error_{error.code}"
         carried = _carried(error, params)
-        query = f"?{urlencode(carried)}" if carried else ""
         hint = Message.of(error.try_ or "", words)
         return self.templates.get_template("failure.html").render(
             t=words,
@@ -94,7 +92,7 @@ class Sheet:
             params=params,
             path=path,
             carried=carried,
-            link=lambda page: f"/{page}{query}",
+            link=lambda page, **params: _address(page, {**params, **carried}),
             languages=_languages(words, params, path),
         )
 
@@ -122,6 +120,10 @@ def _advice(text: str, *, in_words: bool) -> list[tuple[str, bool, str | None]]:
     if in_words:
         parts.append((text[end:], False, None))
     return [part for part in parts if part[0]]
+
+
+def _address(page: str, params: Mapping[str, str]) -> str:
+    return f"/{page}?{urlencode(params)}" if params else f"/{page}"
 
 
 def _carried(error: LedgerError, params: Mapping[str, str]) -> dict[str, str]:
@@ -195,12 +197,14 @@ class _Moments:
             exact, exact, text
         )
 
-    def utc(self, value: datetime | None) -> Markup:
-        """A moment of the store in UTC, to the second; exactly in its attribute."""
+    def to_the_second(self, value: datetime | None) -> Markup:
+        """The same to the second; a page about many accounts says that it is UTC."""
         if value is None:
             return Markup("&ndash;")
-        text = self.request.words.moment(value.replace(microsecond=0), _UTC)
-        return Markup('<time datetime="{0}" title="{0}">{1} UTC</time>').format(
+        text = self.request.moment(value.replace(microsecond=0))
+        if self.request.clocks is UTC_ZONES:
+            text = f"{text} UTC"
+        return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
             iso(value), text
         )
 

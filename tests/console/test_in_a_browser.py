@@ -252,6 +252,39 @@ def test_rows_stack_and_the_header_folds_on_a_phone(
     context.close()
 
 
+BILL = f"""account;invoice;issued_at;period;seat_type;quantity;unit_price;amount
+acme;V-1;05.04.2025;05.03.2025;{PRO};62;90,00;5580,00
+acme;V-1;05.04.2025;05.03.2025;service/starter;0,7742;18,00;13,94
+Total;;;;;;;5500,00
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "scheme", "width"),
+    [("en-GB", "light", 1280), ("nl-NL", "dark", NARROW["width"])],
+)
+def test_an_audit_by_upload_is_read_on_every_screen(
+    visit: Any, console: Console, language: str, scheme: str, width: int
+) -> None:
+    """The form with what stands in the way, and the answer: both clean, none wider."""
+    page = visit(language, color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    bill = {"name": "bill.csv", "mimeType": "text/csv", "buffer": BILL.encode()}
+    for date_format, title in (("", "Audit a file"), ("DD.MM.YYYY", "Audit of bill")):
+        page.goto(console.address("check", lang=language[:2]))
+        page.locator("#file").set_input_files(bill)
+        page.locator("#date_format").fill(date_format)
+        page.locator(".upload button").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        if language == "en-GB":
+            expect(page.get_by_role("heading", level=1)).to_contain_text(title)
+        assert Axe().run(page).response["violations"] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(TOO_WIDE) == []
+    expect(page.locator("main")).to_contain_text("62")
+    expect(page.locator("main")).not_to_contain_text("None")
+
+
 SEEN = """
 () => {
   const canvas = document.createElement("canvas").getContext("2d");

@@ -76,6 +76,7 @@ EACH: tuple[tuple[str, dict[str, Any]], ...] = (
     ("compare", {"account": "acme", "before": "999999"}),
     ("compare", {"account": "acme", "before": "20", "unit_price": "sales/gold=9"}),
     ("compare", {}),
+    ("compare", {"account": "acme", "before": "2", "unit_price": "9"}),
     ("renewals", {"within": "soon"}),
     ("renewals", {"account": "nobody"}),
     ("renewals", {"as_of": "9999-12-31"}),
