@@ -163,9 +163,9 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stopped:
         return stopped.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        print("Interrupted.", file=sys.stderr)
-        return 130
+    except (click.Abort, KeyboardInterrupt) as error:
+        session.may_record &= "--dry-run" not in arguments
+        return _interrupted(error, session, as_json=wants_json)
     except click.ClickException as error:
         named = _naming_commands(error)
         if wants_json:
@@ -178,6 +178,22 @@ def main(args: list[str] | None = None) -> int:  # noqa: PLR0911  one per outcom
         return ended.code if isinstance(ended.code, int) else 0
     except Exception as error:  # noqa: BLE001  whatever it is, it is told in words
         return _failed(error, session, as_json=wants_json)
+
+
+def _interrupted(error: BaseException, session: Session, *, as_json: bool) -> int:
+    """Say that Ctrl-C ended a command; of one that records, that nobody can tell."""
+    is_at_question = isinstance(error, click.Abort) and error.__cause__ is None
+    message, hint = "Interrupted.", None
+    if session.may_record and not is_at_question:
+        message += " What was under way may have been recorded, whole or not at all."
+        hint = (
+            "see 'seat-ledger event list' before you repeat it; with an idempotency "
+            "key, and in a file, nothing is recorded twice"
+        )
+    if as_json:
+        return print_json_failure("interrupted", 130, message, hint)
+    print("\n".join(filter(None, (message, hint and f"Try: {hint}"))), file=sys.stderr)
+    return 130
 
 
 def _failed(error: Exception, session: Session, *, as_json: bool) -> int:

@@ -19,13 +19,19 @@ from seat_ledger.cli.options.session import (
     option_as_of,
     reading,
 )
-from seat_ledger.cli.options.writing import options_of_writing, record, writing
+from seat_ledger.cli.options.writing import (
+    accounts_alike,
+    options_of_writing,
+    record,
+    writing,
+)
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RENEWED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted, print_message
 from seat_ledger.cli.output.windows import between_columns, window_sentences
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
+from seat_ledger.domain.values import shown
 from seat_ledger.errors import CommandRefused, Conflict
 
 
@@ -63,8 +69,14 @@ def group() -> None:
     help="Months between invoices, 1 to 120.",
 )
 @writing("open_account")
-def open_(**_: Any) -> None:
+def open_(account: str, **_: Any) -> None:
     """Open an account under a key."""
+    for other in accounts_alike(account):
+        print_message(
+            f"Warning: there is an account {shown(other)}, from which {shown(account)} "
+            "differs by case or by how accents are composed alone. Keys are compared "
+            "exactly: these are two accounts."
+        )
 
 
 @group.command("set-time-zone")

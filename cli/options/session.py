@@ -138,6 +138,8 @@ class Session:
         self.target: Path | None = None
         self.view = View()
         self.exit_code = 0
+        self.may_record = False
+        """Whether the write side was opened."""
 
     def conninfo(self) -> str:
         """The database that was named, or the embedded server, made if need be."""
@@ -187,6 +189,7 @@ class Session:
         from seat_ledger.application import CommandService  # noqa: PLC0415
 
         self.check_schema(guarded=True)
+        self.may_record = True
         return CommandService(self.conninfo(), set_aside=self.set_aside())
 
     def set_aside(self) -> dict[UUID, str]:

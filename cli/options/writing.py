@@ -20,11 +20,12 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, counted
-from seat_ledger.domain.values import as_word
+from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import (
     CommandRefused,
     InvalidInput,
     LedgerError,
+    NotFound,
     OutcomeUnknown,
 )
 
@@ -108,7 +109,12 @@ def record(
     """
     session = current_session()
     command = {name: value for name, value in command.items() if value is not None}
-    with session.ledger() as ledger, _in_words_of_options(), _way_on(is_from_state):
+    with (
+        session.ledger() as ledger,
+        _in_words_of_options(),
+        _way_on(is_from_state),
+        _naming_accounts_alike(str(command.get("account"))),
+    ):
         result = ledger.execute(
             command,
             dry_run=dry_run,
@@ -133,6 +139,30 @@ def _way_on(is_from_state: bool) -> Iterator[None]:
         if is_from_state:
             error.try_ = "see 'seat-ledger event list': if it is not there, repeat it"
         raise
+
+
+@contextmanager
+def _naming_accounts_alike(account: str) -> Iterator[None]:
+    """Where there is no such account, name those that are called nearly so."""
+    try:
+        yield
+    except NotFound as error:
+        if error.code == "account_not_found" and (keys := accounts_alike(account)):
+            names = " or ".join(map(shown, keys))
+            error.try_ = f"did you mean {names}? Otherwise {error.try_}"
+        raise
+
+
+def accounts_alike(account: str) -> list[str]:
+    """The other accounts whose keys differ by case or composition alone.
+
+    None where that cannot be asked now: nothing depends on it.
+    """
+    try:
+        with current_session().reader() as reader:
+            return reader.accounts_alike(account, reader.knowledge())
+    except Exception:  # noqa: BLE001  a command does not fail for want of advice
+        return []
 
 
 @contextmanager

@@ -30,6 +30,15 @@ SELECT *
    AND account_no <= least(%(last)s::bigint, %(known_position)s::bigint)
  ORDER BY account_no, position;
 
+-- about_as_long --
+-- The keys of accounts that may be one but for case or composition.
+SELECT account_key
+  FROM account
+ WHERE length(account_key) BETWEEN %(length)s::integer / 3 AND %(length)s::integer * 3
+   AND account_no <= %(known_position)s::bigint
+ ORDER BY account_key
+ LIMIT 20000;
+
 -- keys --
 -- The keys of some accounts.
 SELECT account_no, account_key

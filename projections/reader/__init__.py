@@ -89,12 +89,16 @@ class AccountSetAside(SchemaMismatch):
         )
 
 
-def no_such_account(key: str) -> NotFound:
-    """What is said of an account that is not there, or may not be seen."""
+def no_such_account(key: str, alike: Sequence[str] = ()) -> NotFound:
+    """What is said of an account that is not there, or may not be seen.
+
+    `alike` are those whose keys differ from it by case or composition alone.
+    """
+    near = f"did you mean {' or '.join(map(shown, alike))}? " if alike else ""
     return NotFound(
         "account_not_found",
         f"There is no account {shown(key)}.",
-        try_="see 'seat-ledger account list'",
+        try_=f"{near}see 'seat-ledger account list'",
     )
 
 
@@ -493,9 +497,21 @@ class ConnectedReader:
         rows = self.ask("accounts", "contract", known_at, account_id=account_id(key))
         if not rows:
             aside = self.aside_of(key)
-            raise no_such_account(key) if aside is None else AccountSetAside(aside)
+            if aside is None:
+                raise no_such_account(key, self.accounts_alike(key, known_at))
+            raise AccountSetAside(aside)
         account = facts_of(rows, known_at.position)
         return self._with_unassignments([account], known_at, [account.no])[0]
+
+    def accounts_alike(self, key: str, known_at: Knowledge) -> list[str]:
+        """The other accounts whose keys are this one but for case or composition.
+
+        Keys are compared exactly: they are different accounts, which look alike.
+        """
+        folded = fold(key)
+        rows = self.ask("accounts", "about_as_long", known_at, length=len(key))
+        keys = [row["account_key"] for row in rows]
+        return [each for each in keys if each != key and fold(each) == folded]
 
     def _with_unassignments(
         self,

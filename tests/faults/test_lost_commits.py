@@ -283,3 +283,20 @@ def test_an_import_that_a_signal_stops_ends_whole(
     else:
         assert "Interrupted. 4 lines: 4 recorded." in done.out
     assert [row["outcome"] for row in again] == ["repeated"] * 4 + ["recorded"] * 2
+
+
+@pytest.mark.parametrize("is_trial", [False, True])
+def test_a_command_that_is_interrupted_claims_nothing(
+    acme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trial: bool
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CommandService, "execute", interrupt)
+    words = ("seat", "buy", PRO, 1, "-a", "acme", "--format", "json")
+    words += ("--dry-run",) * is_trial
+    done = Program(acme, tmp_path).run(*words)
+    assert done.status == 130
+    message = json.loads(done.err.splitlines()[-1])
+    assert message["code"] == "interrupted"
+    assert ("may have been recorded" in message["message"]) is not is_trial

@@ -1,0 +1,52 @@
+"""Account keys are compared exactly (DOMAIN 2); what looks alike is pointed out."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from tests.in_process import Program
+from tests.program import OPEN
+
+CAFE = unicodedata.normalize("NFC", "Café-Straße")
+ALIKE = [unicodedata.normalize("NFD", CAFE), CAFE.upper(), "café-STRASSE"]
+TERMS = ("--term-start", "2025-03-05", "--term-months", 12)
+CYCLE = ("--billing-cycle-months", 1)
+NEW = ("--name", "Any", "--time-zone", "UTC", *TERMS, *CYCLE)
+
+
+@pytest.fixture
+def program(database: str, tmp_path: Path) -> Program:
+    result = Program(database, tmp_path)
+    result.record({**OPEN, "account": CAFE}, {**OPEN, "account": "other"})
+    return result
+
+
+def test_a_key_that_is_not_there_offers_the_account_that_looks_like_it(
+    program: Program,
+) -> None:
+    for key in ALIKE:
+        for words in (
+            ("account", "show", key),
+            ("seat", "list", "-a", key),
+            ("seat", "buy", "sales/professional", 1, "-a", key),
+        ):
+            hint = program.refused("account_not_found", *words)["try"]
+            assert f"did you mean '{CAFE}'?" in hint, words
+    hint = program.refused("account_not_found", "account", "show", "nobody")["try"]
+    assert "did you mean" not in hint
+
+
+def test_opening_an_account_that_looks_like_another_one_is_warned_of(
+    program: Program,
+) -> None:
+    plain = program.run("account", "open", "unlike", *NEW)
+    assert (plain.status, plain.err) == (0, "")
+    for key in ALIKE[:2]:
+        done = program.run("account", "open", key, *NEW)
+        assert done.status == 0
+        assert f"Warning: there is an account '{CAFE}'" in done.err
+    keys = {row["account"] for row in program.json("account", "list")["rows"]}
+    assert keys == {CAFE, "other", "unlike", *ALIKE[:2]}
