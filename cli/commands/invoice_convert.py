@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,9 +89,10 @@ def _other_period(reader: ConnectedReader) -> Callable[[str, Month], str | None]
         facts = reader.account(account, knowledge)
         rows = billing.periods(facts, knowledge, now).rows
         begun = [row for row in rows if row["period"] <= month.first.isoformat()]
-        if not begun:
-            return f"{account} has no period then"
-        period = begun[-1]
+        period = begun[-1] if begun else {"period": "0001-01-01", "days": 0}
+        first = date.fromisoformat(period["period"])
+        if month.first >= first + timedelta(days=period["days"]):
+            return f"{account} has no period then that has begun"
         if period["period"] == month.first.isoformat() and period["days"] == month.days:
             return None
         return (

@@ -117,6 +117,7 @@ class Conversion:
             tally.ignored[f"of the stream {shown(name)}, which is not read"] += count
         repeated, conflict = repeats.again()
         if conflict is not None:
+            tally.mapped -= 1
             raise UnreadableRow(
                 f"the row has the id of line {numbers[conflict[0] - 1]} and says "
                 "something else.",

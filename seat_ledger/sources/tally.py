@@ -18,7 +18,7 @@ class RowTally:
 
     def lines(self) -> list[str]:
         """The tally as people read it, a line for each reason."""
-        several = self.entries != self.rows
+        several = self.entries > self.rows
         entries = f", {self.entries:,} entries in them" if several else ""
         ignored = sum(self.ignored.values())
         first = (

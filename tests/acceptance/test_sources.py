@@ -235,5 +235,8 @@ def test_a_month_that_is_no_period_is_refused_with_both_named(
         "b.csv:2: the vendor bills the month 2026-10; the period of acme is that of 30 "
         "days from 2026-09-05." in done.stderr
     )
+    bill.write_text(REPORT.replace("2026-10", "2099-10"))
+    done = program.run(*words, "--issued-at", "2026-11-02T00:00:00Z")
+    assert "bills the month 2099-10; acme has no period then that has" in done.stderr
     unknown = program.run(*words[:-1], "nobody", "--issued-at", "2026-11-02T00:00:00Z")
     assert unknown.returncode == 1

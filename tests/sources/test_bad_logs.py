@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seat_ledger.errors import InvalidInput
-from tests.sources.exported import changed, converted
+from seat_ledger.sources.conversion import Conversion
+from tests.sources.exported import changed, converted, source_reader
 
 AUDIT = "github-copilot-audit"
 ADDED = {
@@ -76,6 +77,16 @@ def test_a_row_that_cannot_be_mapped_stops_with_its_line(
     assert error.message.startswith(message)
     assert error.details["line"] == 2
     assert error.try_
+
+
+@pytest.mark.parametrize("second", [row("a", user_id=4002), {"message": "no"}])
+def test_a_tally_counts_each_row_once(second: dict[str, Any]) -> None:
+    """Also that which has the id of another and says something else."""
+    content = log(row("a"), second).encode()
+    conversion = Conversion(source_reader(content, AUDIT), "log")
+    with pytest.raises(InvalidInput):
+        list(conversion.lines())
+    assert conversion.tally.lines() == ["2 rows read: 1 mapped, 0 ignored, 1 refused."]
 
 
 def test_a_log_that_is_cut_off_says_so() -> None:
