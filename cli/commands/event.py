@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from seat_ledger.cli.options.session import (
     COUNT,
@@ -134,6 +135,20 @@ class EventTypes(click.Choice[str]):
                 ctx,
             )
         return by_lower[word]
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """The types that begin so, as they are written."""
+        begun = incomplete.lower()
+        return [
+            CompletionItem(name)
+            for name in self.choices
+            if name.lower().startswith(begun)
+        ]
 
 
 _NEAREST = 4

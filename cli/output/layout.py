@@ -27,6 +27,7 @@ _FEWEST = 3
 """So many columns tell rows apart without the first, where that is always the same."""
 _WHOLE = re.compile(r"[\d\s.,+-]+(?:[:\d]+)*|\d{4}-\d\d-\d\d.*|present", re.ASCII)
 """Figures and instants: what has blanks, and is never broken at them."""
+_CURRENCY = re.compile(r" [A-Z]{3}$")
 _FIRST_TO_GO = (
     *("name", "recorded", "hubs", "time zone", "term start", "to be retired"),
     *(
@@ -40,9 +41,12 @@ _FIRST_TO_GO = (
         "account",
     ),
     *("next user", "at issue", "lines", "peak held", "opening", "days", "price", "by"),
+    "complete",
 )
 """Titles of what is left out before anything else, in this order."""
-_NEVER_TO_GO = {"verdict", "difference", "amount", "quantity", "reduce by", "a term"}
+_NEVER_TO_GO = {
+    *("verdict", "difference", "amount", "quantity", "reduce by", "a term", "type"),
+}
 """Titles of what a list is read for."""
 
 
@@ -91,6 +95,11 @@ class Column(NamedTuple):
     def width(self) -> int:
         """Of its widest cell or title; some letters are two characters wide."""
         return max(map(_length, [*self.title.split("\n"), *self.cells, *self.sums]))
+
+    @property
+    def name(self) -> str:
+        """Its title on one line, without the currency that an amount's has."""
+        return _CURRENCY.sub("", self.title.replace("\n", " "))
 
     def narrowed(self) -> Column:
         """The same with a title on as many lines as it has words."""
@@ -210,12 +219,12 @@ def _too_much(columns: Sequence[Column], width: int) -> list[Column]:
     last = len(order)
 
     def place(column: Column) -> tuple[int, int]:
-        at = order.get(column.title.replace("\n", " "), last)
+        at = order.get(column.name, last)
         return at, -columns.index(column)
 
     hidden: list[Column] = []
     for column in sorted(columns[1:], key=place):
-        if column.title.replace("\n", " ") in _NEVER_TO_GO:
+        if column.name in _NEVER_TO_GO:
             continue
         if _least([each for each in columns if each not in hidden]) <= width:
             break
