@@ -449,18 +449,22 @@ _SIDES = ("amount_before", "amount_after", "amount_difference")
 
 def _changed(rows: list[dict[str, Any]], totals: list[dict[str, Any]]) -> str:
     """What it was and is in money, as a sentence; what has no price is not in it."""
+    unpriced = [
+        row for row in rows if not row["forecast"] and row["amount_difference"] is None
+    ]
+    newly = sum(1 for row in unpriced if row["amount_before"] or row["amount_after"])
     if not totals:
-        return ""
+        if not newly:
+            return ""
+        have = "has" if newly == 1 else "have"
+        return f" {counted(newly, 'figure')} {have} a price in one of them alone."
     texts = []
     for total in totals:
         before, after, more = (total[name] for name in _SIDES)
         sign = "" if more.startswith("-") else "+"
         code = f" {total['currency']}" if total["currency"] else ""
         texts.append(f"{before} to {after}{code} ({sign}{more})")
-    free = sum(
-        1 for row in rows if not row["forecast"] and row["amount_difference"] is None
-    )
-    without = f"; {counted(free, 'figure')} not priced" if free else ""
+    without = f"; {counted(len(unpriced), 'figure')} not priced" if unpriced else ""
     return f" They go from {' and from '.join(texts)}{without}."
 
 
@@ -475,9 +479,9 @@ def _notes(rows: list[dict[str, Any]]) -> list[str]:
 def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
     columns = cells("period", "type=seat_type", "mode", "by=granularity")
     columns += cells("before=quantity_before", "after=quantity_after", "difference")
-    if any(row["amount_difference"] for row in rows):
-        columns += cells("amount before=amount_before", "after=amount_after")
-        columns += cells("difference=amount_difference")
+    if any(row["amount_before"] or row["amount_after"] for row in rows):
+        columns += cells("amount before=amount_before", "amount after=amount_after")
+        columns += cells("amount difference=amount_difference")
     if any(row["forecast"] for row in rows):
         columns += cells("forecast")
     if any(is_open(row, "quantity_before", "quantity_after") for row in rows):

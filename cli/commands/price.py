@@ -64,14 +64,16 @@ def set_(account: str | None, *, for_all: bool, **fields: Any) -> dict[str, Any]
 def list_(question: Question, account: str | None, **_: Any) -> Answer:
     """The prices in force, of an account with those for all, or of every account."""
     as_of = question.as_of
+    recorded = _rows(question, account)
     rows = [
         row
-        for row in _rows(question, account)
+        for row in recorded
         if row["from"] <= as_of and (row["until"] is None or row["until"] > as_of)
     ]
     count = counted(len(rows), "price")
     verb = "is" if len(rows) == 1 else "are"
-    return _answer(question, rows, f"{count} {verb} in force." if rows else _NONE)
+    none = "No price is in force then." if recorded else _NONE
+    return _answer(question, rows, f"{count} {verb} in force." if rows else none)
 
 
 @group.command(epilog="Example: seat-ledger price history -a acme")

@@ -70,6 +70,12 @@ def test_r90_explain_report_and_compare_use_the_book(book: Book) -> None:
     names = ("difference", "amount_before", "amount_after", "amount_difference")
     assert [row[name] for name in names] == ["0", "90.00", "95.00", "5.00"]
     assert row["entries"] == [before, after]
+    words = ("billing", "compare", *JUNE, "--known-at", str(before - 1))
+    text = book.program.run(*words, "--known-at", str(before)).stdout
+    assert "1 figure has a price in one of them alone." in text
+    assert "90.00" in text
+    then = book.program.run("price", "list", *ACCOUNT, "--as-of", "2025-05-20")
+    assert then.stdout.startswith("No price is in force then.")
 
 
 def test_r90_an_invoice_takes_its_prices_from_the_book(book: Book) -> None:
