@@ -237,13 +237,8 @@ class Comparison:
         chosen = [billing.labelled(account, f"{label}") for label in labelled]
         rows = as_known(reader, [row_of(account, p) for p in chosen], known_at)
         if known_at.position == reader.head and chosen:
-            same = stored(
-                reader,
-                [account.no],
-                from_label=chosen[0].label,
-                until_label=chosen[-1].until,
-                moment=now,
-            )
+            labels = (chosen[0].label, chosen[-1].until)
+            same = stored(reader, account.no, labels, now)
             assert [figures(row) for row in same] == [figures(row) for row in rows]
         self.questions += len(rows)
         timeline = view.timeline
