@@ -89,7 +89,9 @@ def _other_period(reader: ConnectedReader) -> Callable[[str, Month], str | None]
         facts = reader.account(account, knowledge)
         rows = billing.periods(facts, knowledge, now).rows
         begun = [row for row in rows if row["period"] <= month.first.isoformat()]
-        period = begun[-1] if begun else {"period": "0001-01-01", "days": 0}
+        if not begun:
+            return f"{account} had no period then"
+        period = begun[-1]
         first = date.fromisoformat(period["period"])
         if month.first >= first + timedelta(days=period["days"]):
             return f"{account} has no period then that has begun"
