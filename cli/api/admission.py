@@ -17,11 +17,16 @@ from seat_ledger.store.tokens import TokenGrant, TokenRegister
 
 _IN_TEXT = re.compile(r"slt_[0-9a-f]{12}[A-Za-z0-9_-]*", re.ASCII)
 _WHY = {
-    "proxy": "Only the trusted proxy is served.",
-    "host": "This server is not called so: name it with --allowed-host, or send a "
-    "token.",
-    "actor": "The proxy named no user.",
-    "accounts": "The proxy's list of accounts is not percent-encoded.",
+    "proxy": ("Only the trusted proxy is served.", "ask through it"),
+    "host": (
+        "This server is not called so.",
+        "send a token, or have it started with --allowed-host NAME",
+    ),
+    "actor": ("The proxy named no user.", "have it send the header of --actor-header"),
+    "accounts": (
+        "The proxy's list of accounts is not percent-encoded.",
+        "have it send the header of --accounts-header percent-encoded",
+    ),
 }
 FAILURES_A_SECOND = 50.0
 """How often one address may send a token that is none."""
@@ -87,7 +92,8 @@ class Admission:
         try:
             principal = await self._principal(request, peer)
         except Refused as refused:
-            raise HttpProblem(403, "not_admitted", _WHY[refused.why]) from refused
+            why, try_ = _WHY[refused.why]
+            raise HttpProblem(403, "not_admitted", why, try_=try_) from refused
         self._requests.take(principal.limit_key)
         return principal
 

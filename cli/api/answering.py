@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import click
 
 from seat_ledger import __version__
-from seat_ledger.cli.api.endpoints import FORMS, Endpoint, usage
+from seat_ledger.cli.api.endpoints import FORMS, Endpoint
+from seat_ledger.cli.api.wording import naming
 from seat_ledger.cli.options.session import Question
 from seat_ledger.cli.output.render import Answer, csv_chunks, json_chunks, to_json
 from seat_ledger.errors import InvalidInput
@@ -50,7 +51,10 @@ class ApiRequest:
         self.query = [(name, text) for name, text in query if name != "format"]
         forms = [text for name, text in query if name == "format"] or ["json"]
         if len(forms) > 1 or forms[0] not in FORMS:
-            raise InvalidInput(f"The parameter 'format' is one of {', '.join(FORMS)}.")
+            raise InvalidInput(
+                f"The parameter 'format' is one of {', '.join(FORMS)}.",
+                try_="format=json",
+            )
         self.form = forms[0]
         self.context = endpoint.context(self.query, self.form)
 
@@ -77,11 +81,14 @@ class ApiRequest:
         """The answer's tag: it changes with what is recorded, and else with the minute.
 
         Names are joined when an answer is read, so what is recorded later changes a
-        pinned answer too: an erasure.
+        pinned answer too: an erasure. A position may be that of another event, where an
+        older store was restored: so when the tables came there is part of it.
         """
         basis = f"{__version__}-{reader.generation}-{reader.head}"
-        if self.is_pinned:
-            return f'"{basis}"'
+        if reader.moved_at is not None:
+            basis += f"-{int(reader.moved_at.timestamp() * 1_000_000):x}"
+            if self.is_pinned:
+                return f'"{basis}"'
         return f'W/"{basis}-{int(now.timestamp()) // 60}"'
 
     def reply(
@@ -106,11 +113,11 @@ class ApiRequest:
 
     def answer(self, question: ApiQuestion) -> Answer:
         """The answer to its question. Raises LedgerError."""
-        with self.context.scope(cleanup=False):
+        with self.context.scope(cleanup=False), naming(self.endpoint.params):
             try:
                 return self._function_answer(question)
             except click.UsageError as error:
-                raise usage(error) from error
+                raise self.endpoint.usage(error) from error
 
     def _function_answer(self, question: ApiQuestion) -> Answer:
         return self.endpoint.reading.answer(question)

@@ -400,7 +400,12 @@ class ApiEnvelope:
         """Let a request in. Raises HttpProblem."""
         scope = request.scope
         if len(scope["query_string"]) + len(scope["path"]) > LONGEST_ADDRESS:
-            raise HttpProblem(414, "address_too_long", "The address is too long.")
+            raise HttpProblem(
+                414,
+                "address_too_long",
+                "The address is too long.",
+                try_=f"send at most {LONGEST_ADDRESS:,} characters",
+            )
         is_recording = scope["path"] in {COMMANDS, BATCHES}
         if {"transfer-encoding", "content-length"} <= {*request.headers}:
             raise HttpProblem(
@@ -410,7 +415,12 @@ class ApiEnvelope:
                 try_="send Content-Length or Transfer-Encoding, not both",
             )
         if request.method in READS and _has_body(request) and not is_recording:
-            raise HttpProblem(413, "body_not_allowed", "A question has no body.")
+            raise HttpProblem(
+                413,
+                "body_not_allowed",
+                "A question has no body.",
+                try_="send what you ask as parameters of the address",
+            )
         if scope["path"] not in _OPEN:
             scope["principal"] = await self.api.admission.admit(request)
 

@@ -33,7 +33,9 @@ async def body_of(request: Request, most: int, try_: str | None) -> bytes:
             if len(body) > most:
                 raise _too_long(most, try_)
     except ClientDisconnect as error:
-        raise HttpProblem(400, "body_cut_off", "The body did not end.") from error
+        raise HttpProblem(
+            400, "body_cut_off", "The body did not end.", try_="send it again"
+        ) from error
     return bytes(body)
 
 

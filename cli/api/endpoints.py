@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from seat_ledger.cli.api.wording import as_names, naming
 from seat_ledger.cli.main import program
 from seat_ledger.cli.options.session import (
     ReadingFunction,
@@ -30,7 +31,6 @@ FORMS = tuple(form for form in FORMATS if form != "table")
 LONGEST_VALUE = 400
 _NOT_OFFERED = {"database", "form"}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
-_OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LONG = {"event replay"}
 """Answers that may be long though they are about one account."""
@@ -75,12 +75,21 @@ class Endpoint(NamedTuple):
         session = Session()
         session.format = form
         words = [*self._words(query)]
-        try:
-            context = self.command.make_context(self.words, words, obj=session)
-        except click.UsageError as error:
-            raise usage(error) from error
-        check_texts(context.params)
-        return context
+        with naming(self.params):
+            try:
+                context = self.command.make_context(self.words, words, obj=session)
+            except click.UsageError as error:
+                raise self.usage(error) from error
+            check_texts(context.params)
+            return context
+
+    def usage(self, error: click.UsageError) -> InvalidInput:
+        """Wrong usage in an API's words: parameters instead of options."""
+        wrong = getattr(error, "param", None)
+        for name, param in self.params.items():
+            if error.message and wrong is not None and wrong.name == param.name:
+                return InvalidInput(f"The value of '{name}': {error.message}")
+        return InvalidInput(as_names(error.format_message(), self.params))
 
     def _words(self, query: Iterable[tuple[str, str]]) -> Iterator[str]:
         """The parameters of an address as words of a command line."""
@@ -89,9 +98,13 @@ class Endpoint(NamedTuple):
         for name, param in self.params.items():
             texts = values.get(name, [])
             if param.required and not texts:
-                raise InvalidInput(f"The parameter '{name}' is missing.")
+                raise InvalidInput(
+                    f"The parameter '{name}' is missing.", try_=f"add {name}=…"
+                )
             if len(texts) > 1 and not param.multiple:
-                raise InvalidInput(f"The parameter '{name}' is given twice.")
+                raise InvalidInput(
+                    f"The parameter '{name}' is given twice.", try_="give it once"
+                )
             if isinstance(param, click.Argument):
                 arguments += texts
             elif isinstance(param, click.Option) and param.is_flag:
@@ -105,7 +118,9 @@ class Endpoint(NamedTuple):
 def _flag(name: str, param: click.Option, texts: Sequence[str]) -> Iterator[str]:
     for text in texts:
         if text not in _FLAGS:
-            raise InvalidInput(f"The parameter '{name}' is true or false.")
+            raise InvalidInput(
+                f"The parameter '{name}' is true or false.", try_=f"{name}=true"
+            )
         if _FLAGS[text]:
             yield _long_option(param)
         elif param.secondary_opts:
@@ -124,16 +139,18 @@ def _gathered(
                 f"There is no parameter {shown(name)} here.",
                 try_=f"use these: {known_names}",
             )
-        if len(text) > LONGEST_VALUE or _CONTROL.search(text):
-            raise InvalidInput(f"The value of '{name}' cannot be read.")
+        if len(text) > LONGEST_VALUE:
+            raise InvalidInput(
+                f"The value of '{name}' has {len(text):,} characters.",
+                try_=f"send at most {LONGEST_VALUE}",
+            )
+        if _CONTROL.search(text):
+            raise InvalidInput(
+                f"The value of '{name}' has a character that nothing is called by.",
+                try_="write it without control characters",
+            )
         values.setdefault(name, []).append(text)
     return values
-
-
-def usage(error: click.UsageError) -> InvalidInput:
-    """Wrong usage in an API's words: parameters instead of options."""
-    text = error.format_message()
-    return InvalidInput(_OPTION.sub(lambda match: _name_of(match[0]), text))
 
 
 def _name_of(option: str) -> str:

@@ -36,6 +36,14 @@ OF_HTTP = {
 """Every code of a request that HTTP itself refuses, with its meaning."""
 
 
+_ELSEWHERE: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "see what the address takes: /openapi.json, or / in a "
+    "browser",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "tell whoever runs the server: its log says more",
+}
+"""What to do where a failure itself does not say."""
+
+
 class HttpProblem(LedgerError):
     """A request that HTTP itself refuses: a method, a size, an address."""
 
@@ -92,7 +100,7 @@ def problem(error: LedgerError, status: int) -> Response:
         "detail": error.message,
         "code": error.code,
         "exit": error.exit_code,
-        "try": error.try_,
+        "try": error.try_ or _ELSEWHERE.get(status),
     }
     if entries := error.details.get("entries"):
         document["entries"] = entries

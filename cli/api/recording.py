@@ -21,6 +21,7 @@ from seat_ledger.application import Caller, CommandService, Result
 from seat_ledger.cli.api.admission import Principal
 from seat_ledger.cli.api.bodies import body_of, media_type_of
 from seat_ledger.cli.api.problems import HttpProblem
+from seat_ledger.cli.api.wording import fields, naming
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.options.writing import clock_of, recorded_answer
@@ -64,8 +65,19 @@ class Refusal(CommandRefused):
 
 async def read_request(request: Request, principal: Principal) -> ApiCommand:
     """The command of a request. Raises InvalidInput, HttpProblem, NotFound."""
+    with naming(fields()):
+        return await _read_request(request, principal)
+
+
+async def _read_request(request: Request, principal: Principal) -> ApiCommand:
     if not principal.may_write:
-        raise HttpProblem(403, "not_allowed", "This token may ask, and not record.")
+        raise HttpProblem(
+            403,
+            "not_allowed",
+            "This token may ask, and not record.",
+            try_="create one: seat-ledger token create --actor system:NAME "
+            "--role writer",
+        )
     if media_type_of(request) != "application/json":
         raise HttpProblem(
             415,
@@ -79,7 +91,10 @@ async def read_request(request: Request, principal: Principal) -> ApiCommand:
     fields = parse_line(body)
     if request.scope["path"] == BATCHES:
         if fields.get("op", "batch") != "batch":
-            raise InvalidInput("A batch has no 'op' but 'batch'.")
+            raise InvalidInput(
+                "A batch has no 'op' but 'batch'.",
+                try_=f"omit it, or send the command to {COMMANDS}",
+            )
         fields = {"op": "batch", **fields}
     _name_key(fields, request.headers.getlist("idempotency-key"))
     _check_place(fields, principal)
@@ -93,7 +108,9 @@ def _dry_run(request: Request) -> bool:
     query = request.query_params.multi_items()
     unknown = {name for name, _ in query} - {"dry_run"}
     if unknown or len(query) > 1 or any(text not in values for _, text in query):
-        raise InvalidInput("The only parameter is 'dry_run', true or false.")
+        raise InvalidInput(
+            "The only parameter is 'dry_run', true or false.", try_="dry_run=true"
+        )
     return any(values[text] for _, text in query)
 
 
@@ -128,7 +145,7 @@ def _check_place(fields: dict[str, Any], principal: Principal) -> None:
             try_="see 'seat-ledger help erasure'",
         )
     if "expect" in fields:
-        raise InvalidInput("'expect' is for files of commands.")
+        raise InvalidInput("'expect' is for files of commands.", try_="omit it")
     if fields.get("actor") not in (None, principal.name):
         raise HttpProblem(
             403,
@@ -141,7 +158,10 @@ def _check_place(fields: dict[str, Any], principal: Principal) -> None:
     if principal.accounts is not None and account not in principal.accounts:
         if account is None:
             raise HttpProblem(
-                403, "not_allowed", "This token may not change the catalogue."
+                403,
+                "not_allowed",
+                "This token may not change the catalogue.",
+                try_="use a token without --account",
             )
         raise no_such_account(str(account))
 
@@ -264,10 +284,14 @@ class Writers:
 
     async def record(self, asking: ApiCommand) -> Response:
         """Record a command. Raises LedgerError."""
+        with naming(fields()):
+            return await self._writer_of(asking).record(asking)
+
+    def _writer_of(self, asking: ApiCommand) -> Writer:
         if not goes_alone(asking):
-            return await self._together.record(asking)
+            return self._together
         account = asking.command.envelope.account.encode("utf-8", "surrogatepass")
-        return await self._alone[zlib.crc32(account) % WRITERS].record(asking)
+        return self._alone[zlib.crc32(account) % WRITERS]
 
     def close(self) -> None:
         """Let what is being recorded end."""

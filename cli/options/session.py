@@ -23,7 +23,7 @@ from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_moment, parse_span
-from seat_ledger.domain.values import FOREVER, check_text
+from seat_ledger.domain.values import FOREVER, check_text, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, SchemaMismatch
 from seat_ledger.lazy import lazy
 
@@ -101,6 +101,10 @@ class Count(click.IntRange):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Read it, or fail as click does."""
+        try:
+            value = int(value)
+        except ValueError:
+            self.fail(f"{shown(str(value))} is not a whole number.", param, ctx)
         return _countable(super().convert(value, param, ctx), self, param, ctx)
 
 

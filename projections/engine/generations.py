@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -49,10 +50,10 @@ LOCK_PAUSE = 0.1
 _SERVED = (
     "SELECT number, position, "
     "coalesce((SELECT max(notification_id) FROM ledger.stored_events), 0), "
-    "versions FROM projection.generation WHERE state = 'served'"
+    "versions, moved_at FROM projection.generation WHERE state = 'served'"
 )
 _SERVED_ALONE = (
-    "SELECT number, position, position, versions "
+    "SELECT number, position, position, versions, NULL::timestamptz "
     "FROM projection.generation WHERE state = 'served'"
 )
 
@@ -67,6 +68,8 @@ class Served(NamedTuple):
     checkpoint: int
     head: int
     versions: dict[str, str]
+    moved_at: datetime | None
+    """When the checkpoint came to where it is; None to who may not know."""
     aside: tuple[SetAside, ...] = ()
 
     @property

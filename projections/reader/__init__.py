@@ -192,6 +192,9 @@ class ConnectedReader:
     head: int
     """The position up to which it answers."""
 
+    moved_at: datetime | None
+    """When the tables came to that position; None to who sees some accounts alone."""
+
     _types: SeatTypes | None
 
     _read: dict[Hashable, Any]
@@ -263,6 +266,7 @@ class ConnectedReader:
         served = pin(self.connection, sees_store=self.sees_store)
         self.generation = served.number
         self.head = served.checkpoint
+        self.moved_at = served.moved_at
         self.store_head = served.head
         self.aside = served.aside
         self._types, self._read = None, {}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Self
 
+from seat_ledger.cli.api import wording
 from seat_ledger.cli.options.arguments import as_json, command_of
 from seat_ledger.cli.options.invoice_seal import sealing
 from seat_ledger.cli.options.session import default_actor, session_of
@@ -79,7 +80,11 @@ class SeatLedger(Operations):
         `dry_run` decides it, and records nothing.
         """
         fields = as_json(command)
-        with self._lock, in_words(self._service.accounts.conninfo):
+        with (
+            self._lock,
+            in_words(self._service.accounts.conninfo),
+            wording.naming(wording.fields()),
+        ):
             if self._is_closed:
                 raise closed("ledger", "SeatLedger")
             self._look_aside()

@@ -707,20 +707,20 @@ def parse_line(text: bytes) -> dict[str, Any]:
     try:
         fields = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
-        hint = "write one JSON object a line, in UTF-8"
+        hint = "write a command as one JSON object, in UTF-8"
         if text.startswith(b"\x1f\x8b"):
             hint = "the file is compressed: unpack it first"
         raise InvalidInput(f"This is not JSON: {error}.", try_=hint) from error
     if not isinstance(fields, dict):
         raise InvalidInput(
-            f"A line must be a JSON object, not {shown(_json(fields))}.",
-            try_='write one command a line, such as {"op": "renew", "account": "acme"}',
+            f"A command is a JSON object, not {shown(_json(fields))}.",
+            try_='write it such as {"op": "renew", "account": "acme"}',
         )
     try:
         again = orjson.dumps(fields)
     except orjson.JSONEncodeError as error:
         raise InvalidInput(
-            "The line is nested too deeply to be a command.",
+            "This is nested too deeply to be a command.",
             try_="write one command a line",
         ) from error
     # Without an escape a text has two quotation marks wherever it is written.
@@ -925,7 +925,7 @@ _EXPECTED = {
     "string_pattern_mismatch": "write user:KEY or system:NAME",  # only actors come here
     "string_too_short": "must not be empty",
     "too_short": "must not be empty",
-    "int_type": "must be a whole number",
+    "int_type": "must be a whole number, without quotes",
     "int_from_float": "must be a whole number",
     "string_type": "must be text",
     "bool_type": "must be true or false",

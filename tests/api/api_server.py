@@ -35,7 +35,9 @@ class Replied(NamedTuple):
         assert document["status"] == self.status
         assert document["detail"]
         assert "Traceback" not in self.text
-        assert unusable(f"{document['detail']} {document['try'] or ''}") == []
+        assert "--" not in document["detail"], document
+        assert document["try"], document
+        assert unusable(f"{document['detail']} {document['try']}") == []
         return self.status, document["code"]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import jsonschema_rs
+import psycopg
 import pytest
 
 from seat_ledger.cli.api.endpoints import endpoints
@@ -223,6 +224,40 @@ def test_an_answer_has_a_tag_that_changes_with_what_is_recorded(
     later = api.send("GET", pinned, If_None_Match=first.headers["ETag"])
     assert (later.status, later.text) == (200, first.text)
     assert later.headers["ETag"] != first.headers["ETag"]
+
+
+def test_a_tag_is_of_no_other_story_with_the_same_position(
+    program: Program, api: Client
+) -> None:
+    """An older store that was restored gives positions again."""
+    pinned = path_of("seat list") + "?account=acme&known_at=80&as_of=2025-05-01"
+    tag = api.send("GET", pinned).headers["ETag"]
+    with psycopg.connect(program.conninfo, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE projection.generation SET moved_at = clock_timestamp()"
+        )
+    assert api.send("GET", pinned, If_None_Match=tag).status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "words"),
+    [
+        ("export", {"what": "seats"}, "The value of 'what': 'seats' is not one of"),
+        ("event list", {"last": "true"}, "The value of 'last': 'true' is not a whole"),
+        ("event list", {"limit": "-1"}, "The value of 'limit': -1 is not in"),
+        ("seat list", {**ACME, "known_at": "99999"}, "omit known_at"),
+        ("billing counts", {}, "Name an account, or use all."),
+        ("seat list", {**ACME, "as_of": "9" * 3000}, "has 3,000 characters"),
+        ("user find", {"text": "a\x01"}, "The value of 'text' has a character"),
+    ],
+)
+def test_a_problem_speaks_of_parameters(
+    api: Client, path: str, params: dict[str, Any], words: str
+) -> None:
+    answered = api.ask(path_of(path), **params)
+    answered.problem()
+    document = answered.json()
+    assert words in f"{document['detail']} {document['try']}"
 
 
 def test_the_page_needs_nothing_from_elsewhere(api: Client) -> None:

@@ -147,6 +147,16 @@ def test_a_refusal_says_what_stands_in_the_way(writing: Client) -> None:
     )
 
 
+def test_a_refusal_speaks_of_fields(writing: Client) -> None:
+    reverse = {"op": "reverse", "account": "acme", "entry": 1}
+    dear = {"op": "assign_seat", "account": "acme", "user": "ann"}
+    dear |= {"seat_type": "sales/enterprise"}
+    for command, advice in ((reverse, "give reason"), (dear, "buy_if_needed")):
+        answered = writing.post(command)
+        answered.problem()
+        assert advice in answered.json()["try"]
+
+
 def test_a_batch_is_one_step_and_names_its_lines(
     program: Program, writing: Client
 ) -> None:
