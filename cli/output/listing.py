@@ -50,7 +50,7 @@ def write_listing(answer: Answer, path: Path, view: View) -> None:
     """
     xlsxwriter = import_module("xlsxwriter")  # slow, and of an extra
 
-    header, rows = columns_and_rows(answer, view=view)
+    header, rows = columns_and_rows(answer, view=view, in_words=True)
     recorded = answer.known_at[1] if answer.known_at else None
     created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else EPOCH
     with xlsxwriter.Workbook(str(path), SETTINGS) as book:

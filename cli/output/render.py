@@ -218,14 +218,24 @@ def csv_chunks(
 
 
 def columns_and_rows(
-    answer: Answer, command: str = "", view: View | None = None
+    answer: Answer,
+    command: str = "",
+    view: View | None = None,
+    *,
+    in_words: bool = False,
 ) -> tuple[Sequence[str], Iterable[Mapping[str, object]]]:
-    """The header of an answer's flat rows, and the rows. Raises InvalidInput."""
+    """The header of an answer's flat rows, and the rows. Raises InvalidInput.
+
+    `in_words` lists plain values with commas, for people; else they are JSON.
+    """
+    nested = _listed if in_words else _nested
     fixed = answer.header or _header_of(command or _running_command())
     if fixed:
         fixed = names_chosen(fixed, view.columns if view else ())
-        return fixed, map(_picker(fixed), answer.rows)
-    rows: Iterable[dict[str, object]] = (dict(_flat(row)) for row in answer.rows)
+        return fixed, map(_picker(fixed, nested), answer.rows)
+    rows: Iterable[dict[str, object]] = (
+        dict(_flat(row, nested)) for row in answer.rows
+    )
     header: dict[str, object] = {}
     if answer.flat:
         header = next(iter(rows), {})
@@ -253,10 +263,18 @@ def _header_of(command: str) -> Sequence[str]:
 
 def at(row: Row, name: str) -> object:
     """The value of a dotted name in a row; what is nested deeper as JSON."""
+    return _nested(_inside(row, name))
+
+
+def _inside(row: Row, name: str) -> object:
     value: Any = row
     for part in name.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    return _nested(value)
+    return value
+
+
+_Nested = Callable[[object], object]
+"""What a cell holds of a value that may hold others."""
 
 
 def _nested(value: object) -> object:
@@ -265,21 +283,30 @@ def _nested(value: object) -> object:
     return value
 
 
+def _listed(value: object) -> object:
+    """The same for people: plain values of a list with commas between them."""
+    if isinstance(value, list) and all(type(part) in {str, int} for part in value):
+        return ", ".join(map(str, value))
+    return _nested(value)
+
+
 _LEAVES = {str, int, bool, type(None), datetime, date}
 """Types that nest nothing, and nearly all that a row has."""
 
 
-def _picker(header: Sequence[str]) -> Callable[[Row], dict[str, object]]:
+def _picker(
+    header: Sequence[str], nested: _Nested
+) -> Callable[[Row], dict[str, object]]:
     """What takes a header's columns out of a row, each as :func:`at` does."""
     columns = [(name, "." in name) for name in header]
 
     def pick(row: Row) -> dict[str, object]:
         return {
-            name: at(row, name)
+            name: nested(_inside(row, name))
             if is_dotted
             else value
             if type(value := row.get(name)) in _LEAVES
-            else _nested(value)
+            else nested(value)
             for name, is_dotted in columns
         }
 
@@ -310,14 +337,12 @@ def _without_parents(header: dict[str, object]) -> dict[str, object]:
     return {key: None for key in header if key not in parents}
 
 
-def _flat(row: Row, prefix: str = "") -> Iterable[tuple[str, object]]:
+def _flat(row: Row, nested: _Nested, prefix: str = "") -> Iterable[tuple[str, object]]:
     for key, value in row.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        elif isinstance(value, list | dict):
-            yield f"{prefix}{key}", to_json(value) if value else ""
+            yield from _flat(value, nested, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{key}", nested(value)
 
 
 def cell_of(value: object) -> object:

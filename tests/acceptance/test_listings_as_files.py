@@ -93,7 +93,10 @@ def test_a_listing_as_a_workbook_holds_what_json_says(
         for row, line in zip(document["rows"], lines, strict=False):
             for name, cell in zip(names, line, strict=True):
                 assert cell.data_type != "f"
-                wanted = expected(name.rpartition(".")[2], at(row, name), zone)
+                value = at(row, name)
+                if name in {"hubs", "seats", "entries"} and isinstance(value, str):
+                    value = ", ".join(map(str, json.loads(value or "[]")))
+                wanted = expected(name.rpartition(".")[2], value, zone)
                 got = shown(cell)
                 if isinstance(wanted, datetime):
                     assert abs((got - wanted).total_seconds()) < 0.002, (words, name)
@@ -121,6 +124,19 @@ OPERATIONS = [
     ("doctor",),
 ]
 """What an operator lists, whatever it reads through."""
+
+
+def test_a_list_in_a_cell_is_read_as_people_write_it(
+    acme: Program, tmp_path: Path
+) -> None:
+    """CSV has it as JSON, for programs; a workbook with commas, whatever begins it."""
+    target = tmp_path / "users.xlsx"
+    assert acme.run("user", "list", *ON, "--output", target).status == 0
+    header, *lines = sheet_of(target).values
+    cells = {line[header.index("user")]: line for line in lines}
+    assert cells["ann"][header.index("seats")] == f"{PRO}#1"
+    assert cells["ann"][header.index("hubs")] == "sales"
+    assert '"[""sales""]"' in acme.run("user", "list", *ON, "--format", "csv").out
 
 
 def test_what_an_operator_lists_is_a_workbook_too(
