@@ -149,4 +149,7 @@ def destroy(yes: bool) -> None:
     if not yes:
         confirm(f"Remove {server.home} and every event in it?", "removed")
     server.destroy()
-    print(f"Removed everything in {server.home}.")
+    print(f"Removed the server of {server.home} and all its events.")
+    if server.home.exists() and (left := sorted(server.home.iterdir())):
+        names = ", ".join(entry.name for entry in left)
+        print(f"Left there, such as keys and signed checkpoints: {names}.")

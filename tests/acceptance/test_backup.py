@@ -174,6 +174,9 @@ def test_after_a_ledger_is_destroyed_the_next_one_in_its_home_is_sealed(
         program.json("integrity", "seal")
         assert program.run("db", "destroy", input="n\n").returncode == 1
         assert program.json("account", "list")["rows"]
-        assert program.run("db", "destroy", "--yes").returncode == 0
+        done = program.run("db", "destroy", "--yes")
+        assert done.returncode == 0
+        assert "everything" not in done.stdout
+        assert done.stdout.endswith("signed checkpoints: ledgers.\n")
     assert len(list(homes.glob("first/ledgers/*/checkpoints/checkpoint"))) == 2
     assert program.run("db", "destroy", "--yes").returncode == 0
