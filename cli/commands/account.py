@@ -21,6 +21,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import (
     accounts_alike,
+    one_of_several,
     options_of_writing,
     record,
     writing,
@@ -169,7 +170,9 @@ def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
     rows: list[dict[str, Any]] = []
     if waiting:
         with session.ledger() as ledger:
-            rows = [_renewed(ledger, facts.key, fields, dry_run) for facts in waiting]
+            for facts in waiting:
+                with one_of_several(0 if dry_run else len(rows)):
+                    rows.append(_renewed(ledger, facts.key, fields, dry_run))
     columns = [
         *cells("account", "renewals", "seats retired=retired", "unassigned"),
         *cells("refused=error"),

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.options.session import current_session, default_actor
+from seat_ledger.cli.options.writing import one_of_several
 from seat_ledger.cli.output.render import counted
 from seat_ledger.errors import NotFound
 
@@ -35,7 +36,7 @@ def keep_findings(spool: Spool, position: int) -> str:
                 **{name: value for name, value in fields.items() if value is not None},
             }
         )
-    opened = repeated = 0
+    opened = repeated = steps = 0
     unknown = []
     with current_session().ledger() as ledger:
         for account, commands in by_account.items():
@@ -43,10 +44,12 @@ def keep_findings(spool: Spool, position: int) -> str:
             while batch := list(islice(remaining, _AT_ONCE)):
                 command = {"op": "batch", "account": account, "commands": batch}
                 try:
-                    result = ledger.execute(command, default_actor=default_actor())
+                    with one_of_several(steps):
+                        result = ledger.execute(command, default_actor=default_actor())
                 except NotFound:
                     unknown.append(account)
                     break
+                steps += 1
                 opened += len(result.events)
                 repeated += len(batch) - len(result.events)
     text = f"{counted(opened, 'finding')} opened, {repeated} kept already."

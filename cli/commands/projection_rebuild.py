@@ -233,6 +233,8 @@ def _report_result(
             f"Rebuilt from {document['events']:,} events up to position "
             f"{document['ceiling']} and put into service. {tally}"
         )
+    elif result.switched:
+        sentence = f"Rebuilt and put into service, but not ended well. {tally}"
     elif isinstance(error, OutcomeUnknown):
         sentence = f"Rebuilt; whether it is in service is not known. {tally}"
     else:

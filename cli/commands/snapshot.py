@@ -18,6 +18,7 @@ from seat_ledger.cli.options.session import (
     default_actor,
     options_of_answering,
 )
+from seat_ledger.cli.options.writing import one_of_several
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.failures import advice
 from seat_ledger.cli.output.printing import emit
@@ -116,10 +117,14 @@ def outcomes(
         would = _Outcome("would_record")
         return [row for comparison in comparisons for row in _rows(comparison, would)]
     rows: list[dict[str, Any]] = []
+    before = 0
     with session.ledger() as ledger:
         for comparison in comparisons:
             if comparison.position is None:
-                rows += _rows(comparison, _recorded(ledger, listed, comparison))
+                with one_of_several(before):
+                    outcome = _recorded(ledger, listed, comparison)
+                before += outcome.error is None
+                rows += _rows(comparison, outcome)
     return rows
 
 

@@ -129,6 +129,29 @@ def record(
 
 
 @contextmanager
+def one_of_several(before: int) -> Iterator[None]:
+    """Where one of several commands fails, say that those before it are recorded.
+
+    For commands of which each is one of its own, and the same again records nothing.
+    """
+    try:
+        yield
+    except LedgerError as error:
+        if before:
+            message = error.message
+            if error.wrote_nothing:
+                message = message.removesuffix("Nothing was written.").rstrip()
+                message += " Nothing more was written."
+            steps = counted(before, "step")
+            error.message = f"{message} What was recorded before it stays: {steps}."
+            error.args = (error.message,)
+            error.try_ = (
+                "repeat the same once the cause is gone: nothing is recorded twice"
+            )
+        raise
+
+
+@contextmanager
 def _way_on(is_from_state: bool) -> Iterator[None]:
     """Where nobody knows what became of a command, do not let it be repeated blindly
     when the same words would make another one.

@@ -153,21 +153,36 @@ def rebuild(  # noqa: PLR0913  what may be asked for
             except LedgerError as error:
                 result.fail(error, report)
     except psycopg.Error as error:
-        result.fail(_refused(conninfo, error), report)
+        result.fail(_refused(conninfo, error, result), report)
+    except KeyboardInterrupt:
+        if not result.switched:
+            raise
+        result.fail(_interrupted_late(), report)
     result.seconds = time.monotonic() - result.began
     return result
 
 
-def _refused(conninfo: str, error: psycopg.Error) -> LedgerError:
+IN_SERVICE = "The new tables are in service."
+
+
+def _interrupted_late() -> LedgerError:
+    interrupted = LedgerError(
+        f"The rebuild was interrupted at its very end. {IN_SERVICE}"
+    )
+    interrupted.code, interrupted.exit_code = "interrupted", 130
+    return interrupted
+
+
+def _refused(conninfo: str, error: psycopg.Error, result: RebuildResult) -> LedgerError:
     """What a failure of the database means for a rebuild."""
     if is_lost(error) or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return unavailable(conninfo, error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return may_not_write()
     message = error.diag.message_primary or str(error).strip()
+    what = IN_SERVICE if result.switched else "The served tables are unchanged."
     failed = LedgerError(
-        f"The database refused a step of the rebuild: {message}. The served tables are "
-        "unchanged.",
+        f"The database refused a step of the rebuild: {message}. {what}",
         try_="read the server's log, then rebuild again",
     )
     failed.__cause__ = error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,12 +15,14 @@ from psycopg.conninfo import make_conninfo
 from seat_ledger.application import CommandService
 from seat_ledger.errors import CommandRefused, Unavailable
 from seat_ledger.projections.engine import installation
+from seat_ledger.projections.engine import rebuild as engine
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
 from seat_ledger.store.recorder import LedgerRecorder
 from seat_ledger.store.settings import Settings
 from seat_ledger.store.store_status import APPEND_LOCK, store_status
+from tests import in_process
 from tests.acceptance.test_command_line import Program
 from tests.drafts import computed
 from tests.faults.proxy import Proxy
@@ -138,6 +141,28 @@ def test_r72_a_rebuild_that_loses_its_switch_leaves_whole_tables_in_service(
     assert differences(acme) == []
     assert program.run("projection", "rebuild").returncode == 0
     assert program.json("account", "list")["rows"] == before
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, psycopg.errors.DiskFull])
+def test_what_fails_behind_the_switch_is_no_rebuild_that_left_the_old_tables(
+    acme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise error("no space")
+
+    monkeypatch.setattr(engine, "erases", lambda *_: True)
+    monkeypatch.setattr(engine, "rewrite", fail)
+    done = in_process.Program(acme, tmp_path).run(
+        "projection", "rebuild", "--format", "json"
+    )
+    monkeypatch.undo()
+    assert done.status == (130 if error is KeyboardInterrupt else 1)
+    document = json.loads(done.out)
+    message = json.loads(done.err.splitlines()[-1])["message"]
+    assert document["switched"]
+    assert "unchanged" not in done.out + done.err
+    assert "The new tables are in service." in message
+    assert differences(acme) == []
 
 
 def test_served_tables_that_are_missing_are_named_and_made_anew(acme: str) -> None:

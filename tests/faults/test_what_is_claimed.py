@@ -151,6 +151,34 @@ def rows(done: Done, form: str) -> list[int]:
     return [1, 2, 3, 4]
 
 
+def test_of_several_commands_those_before_the_one_that_fails_are_told(
+    acme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is recorded on its own: nothing says that nothing was written."""
+    program = Program(acme, tmp_path)
+    program.record(*({**OPEN, "account": key, "term_months": 1} for key in "bcd"))
+    due = program.json("account", "renew", "--due", "--dry-run")["rows"]
+    original, done = CommandService.execute, []
+
+    def execute(self: CommandService, *fields: Any, **options: Any) -> Any:
+        done.append(fields)
+        if len(done) > 2:
+            error = Unavailable("The database cannot be reached. Nothing was written.")
+            error.wrote_nothing = True
+            raise error
+        return original(self, *fields, **options)
+
+    monkeypatch.setattr(CommandService, "execute", execute)
+    failed = program.run("account", "renew", "--due", "--format", "json")
+    monkeypatch.undo()
+    assert failed.status == 10
+    message = json.loads(failed.err.splitlines()[-1])
+    assert "Nothing was written" not in message["message"]
+    assert "What was recorded before it stays: 2 steps." in message["message"]
+    again = program.json("account", "renew", "--due")
+    assert len(again["rows"]) == len(due) - 2
+
+
 class Failing:
     """A step that fails once, wherever it stands between deciding and recording."""
 
