@@ -79,12 +79,31 @@ class _EventPages(NamedTuple):
 
     def forwards(self, limit: int | None) -> Iterator[Row]:
         """In the order of recording."""
+        if limit is None and self.params["account_no"] is not None:
+            yield from self._by_ranges()
+            return
         first, size = self.first, PAGE if limit is None else min(PAGE, limit)
         while page := self._page(first, self.last, size):
             yield from page
             if len(page) < size:
                 return
             first = page[-1]["position"] + 1
+
+    def _by_ranges(self) -> Iterator[Row]:
+        """All of an account, by ranges of positions that grow where little is in, and
+        are as long as a page where much is.
+        """
+        first, reach = self.first, PAGE
+        while first <= self.last:
+            until = min(self.last, first + reach - 1)
+            page = self._page(first, until, PAGE)
+            yield from page
+            if len(page) == PAGE:
+                until = page[-1]["position"]
+                reach = until - first + 1
+            elif len(page) <= PAGE // 4:
+                reach *= 4
+            first = until + 1
 
     def backwards(self) -> Iterator[Row]:
         """The last one first, by ranges of positions that grow where little is in."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from seat_ledger.projections import journal
+from seat_ledger.projections.reader import ConnectedReader
 from tests.program import ANN, BUY, GIVE, OPEN, PRO, Program
 
 JAN = ANN | {"user": "jan", "email": "jan@acme.example", "name": "Jan"}
@@ -46,6 +48,30 @@ def acme(shared_database: str) -> Program:
 def events(acme: Program, *words: Any) -> list[str]:
     rows = acme.json("event", "list", "-a", "acme", *words)["rows"]
     return [f"{row['event']} {row['user'] or ''}".strip() for row in rows]
+
+
+def test_events_of_an_account_are_the_same_by_whatever_way_they_are_read(
+    acme: Program, shared_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By ranges of positions, by pages, from the end, or the whole account at once."""
+    assert events(acme)
+    with ConnectedReader(shared_database) as reader:
+        known_at = reader.knowledge()
+        account = reader.account("acme", known_at)
+
+        def read(**how: Any) -> list[int]:
+            rows = journal.listed(reader, known_at, account=account, **how)
+            return [row["position"] for row in rows]
+
+        every = read(limit=1_000)
+        assert len(every) > 10
+        assert read(until_position=1_000_000) == every
+        assert read(until_position=1_000_000, limit=5) == every[:5]
+        for size in (1, 2, 3, 8):
+            monkeypatch.setattr(journal, "PAGE", size)
+            assert read() == every
+            assert read(backwards=True) == every[::-1]
+            assert read(from_position=every[3]) == every[3:]
 
 
 def test_events_of_a_user_include_what_reverses_them(acme: Program) -> None:
