@@ -61,8 +61,8 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
     "until": (
         "period end", "period to", "period until", "service end", "billing period end",
         "end date", "end", "to", "until", "through", "tot", "tot en met", "t/m",
-        "eind datum", "periode tot", "einde", "bis", "zeitraum bis", "ende",
-        "end datum", "fin", "date de fin", "au",
+        "periode t/m", "eind datum", "periode tot", "einde", "bis", "zeitraum bis",
+        "ende", "end datum", "fin", "date de fin", "au",
     ),
     "seat_type": (
         "product", "product name", "product code", "licence", "licence type",
@@ -88,13 +88,13 @@ COLUMN_NAMES: dict[str, tuple[str, ...]] = {
         "price", "price each", "price per seat", "price per unit", "price per user",
         "price per licence", "price per license", "seat price", "cost per seat",
         "unit cost", "unit rate", "rate", "list price", "net price", "prijs",
-        "stuk prijs", "prijs per stuk", "prijs per eenheid", "eenheids prijs",
-        "prijs per licentie", "prijs per gebruiker", "tarief", "preis", "einzel preis",
-        "stueck preis", "einheits preis", "preis pro einheit", "preis je einheit",
-        "preis pro stueck", "preis je stueck", "preis pro lizenz", "preis je lizenz",
-        "preis pro nutzer", "preis pro sitz", "netto preis", "prix", "prix unitaire",
-        "prix unitaire ht", "pu ht", "prix par unite", "prix par licence",
-        "prix par utilisateur",
+        "stuk prijs", "stuks prijs", "prijs per stuk", "prijs per eenheid",
+        "eenheids prijs", "prijs per licentie", "prijs per gebruiker", "tarief",
+        "preis", "einzel preis", "stueck preis", "einheits preis", "preis pro einheit",
+        "preis je einheit", "preis pro stueck", "preis je stueck", "preis pro lizenz",
+        "preis je lizenz", "preis pro nutzer", "preis pro sitz", "netto preis", "prix",
+        "prix unitaire", "prix unitaire ht", "pu ht", "prix par unite",
+        "prix par licence", "prix par utilisateur",
     ),
     "amount": (
         "total", "total amount", "total price", "total cost", "line total",
@@ -121,7 +121,14 @@ _NUMBER = re.compile(r"(?:number|num|nummer|numero|nr)$")
 _UMLAUTS = {"\u00e4": "ae", "\u00f6": "oe", "\u00fc": "ue", "\u00df": "ss"}
 
 _TOTAL = re.compile(
-    r"(grand |sub ?)?(total|totals|totaal|subtotaal|summe|zwischensumme|gesamt)\b.*",
+    r"(grand |sub[ -]?|sous-)?(total|totals|totaal|subtotaal|eindtotaal|summe"
+    r"|zwischensumme|gesamt\w*|endbetrag|rechnungsbetrag|zahlbetrag)\b.*"
+    r"|(amount|balance) due\b.*|te betalen\b.*|zu zahlen\b.*|net \u00e0 payer\b.*",
+    re.IGNORECASE,
+)
+_TAX = re.compile(
+    r"(sales )?(vat|tax|taxes|gst|btw|mwst|mehrwertsteuer|ust|umsatzsteuer|tva|iva)"
+    r"\b.*|(zzgl\.?|plus|incl\.?|\d+ ?%) *(vat|btw|mwst|ust|tva)\b.*",
     re.IGNORECASE,
 )
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₪": "ILS"}
@@ -232,6 +239,11 @@ def likely_columns(missing: Iterable[str], unused: Iterable[str]) -> dict[str, s
 def is_total(cells: list[str]) -> bool:
     """Whether a line is a sum of others: a cell says so."""
     return any(_TOTAL.fullmatch(cell.strip()) for cell in cells)
+
+
+def is_tax(cells: list[str]) -> bool:
+    """Whether a line is a tax on the others: a cell says so."""
+    return any(_TAX.fullmatch(cell.strip()) for cell in cells)
 
 
 def plain_sum(text: str) -> tuple[str, str | None]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -25,6 +26,7 @@ from seat_ledger.cli.inputs.bill_words import (
     DateReader,
     HeaderMatch,
     folded,
+    is_tax,
     is_total,
     likely_columns,
     likely_format,
@@ -186,7 +188,8 @@ class _Lines:
         self.reading = of.reading
         stated = of.reading.date_format
         self.dates = DateReader(stated) if stated else None
-        self.added = self.added_since = Fraction(0)
+        self.added = self.added_since = self.taxes = Fraction(0)
+        self.pending: list[str] = []
         self.numbers = _Numbers(self.refused)
 
     def refused(self, problem: str, expected: str, line: int = 0) -> InvalidInput:
@@ -227,7 +230,7 @@ class _Lines:
                 break
             if any(cell.strip() for cell in cells):
                 empty = False
-                if is_total(cells) and self._is_sum(began, cells, places):
+                if self._is_beside(began, cells, places):
                     continue
                 line = self._line(began, cells, header, places)
                 self.added += line.amount.value
@@ -251,6 +254,10 @@ class _Lines:
             yield text
 
     def _text(self) -> str:
+        if self.pending:
+            self.number += 1
+            self.last = self.pending.pop(0)
+            return self.last
         raw = self.file.readline(MAX_LINE + 1)
         self.number += bool(raw)
         if self.of.most is not None and self.number > self.of.most:
@@ -286,22 +293,49 @@ class _Lines:
         )
 
     def _header(self, text: str) -> tuple[str, list[str]]:
-        """The separator and the names of the columns."""
+        """The separator and the names of the columns, maybe below a letter's head."""
         separator = _SEPARATOR.fullmatch(text)
         if separator:
             text = self._first()
-        read = {
-            delimiter_: _names(text, delimiter_)
-            for delimiter_ in ([separator[1]] if separator else _DELIMITERS)
-        }
-        delimiter = max(read, key=lambda delimiter_: _fitting(read[delimiter_]))
-        names = read[delimiter]
+        delimiters = [separator[1]] if separator else [*_DELIMITERS]
+        first = self.number
+        delimiter, names = self._below(self._names_in(text, delimiters), delimiters)
+        if self.number > first:
+            self.of.remarks.append(
+                f"{self.of.path.name}:{self.number}: the names of the columns are "
+                "here; what stands above is left out."
+            )
         twice = [name for name in names if name and names.count(name) > 1]
         if twice:
             raise self.refused(
                 f"the column {shown(twice[0])} appears twice.", "name each column once"
             )
         return delimiter, names
+
+    def _names_in(self, text: str, delimiters: list[str]) -> tuple[str, list[str]]:
+        """The names of a line by the separator that gives most of ours."""
+        read = {delimiter: _names(text, delimiter) for delimiter in delimiters}
+        delimiter = max(read, key=lambda delimiter_: self._fitting(read[delimiter_]))
+        return delimiter, read[delimiter]
+
+    def _fitting(self, names: list[str]) -> int:
+        """How many of a header's names are known: ours, a vendor's, or stated."""
+        stated = {folded(name) for name in self.reading.columns.values()}
+        return len({folded(name) for name in names} & (_known() | stated))
+
+    def _below(
+        self, header: tuple[str, list[str]], delimiters: list[str]
+    ) -> tuple[str, list[str]]:
+        """A header that a line further down has, where the first one is none."""
+        fitting = self._fitting(header[1])
+        texts: list[str] = []
+        while fitting < _FEWEST and len(texts) < _HEAD and (text := self._text()):
+            texts.append(text)
+            lower = self._names_in(text, delimiters)
+            if self._fitting(lower[1]) >= _FEWEST:
+                return lower
+        self.number, self.pending = self.number - len(texts), texts
+        return header
 
     def _check_columns(
         self, match: HeaderMatch, header: list[str], delimiter: str
@@ -364,11 +398,13 @@ class _Lines:
             f"for what every line has).{also}"
         )
 
-    def _is_sum(self, began: int, cells: list[str], places: dict[str, int]) -> bool:
-        """Take a line that says it is a total for one, and hold it against the others.
-
-        It is none where it names an account, a type and a period as the others do.
+    def _is_beside(self, began: int, cells: list[str], places: dict[str, int]) -> bool:
+        """Take a line that says it is a total or a tax for one; hold a total against
+        the others. It is none where it has a quantity and a price as the others do.
         """
+        of_tax = is_tax(cells)
+        if not (of_tax or is_total(cells)):
+            return False
         named = [places[name] for name in ("quantity", "unit_price") if name in places]
         if all(cells[place].strip() for place in named if place < len(cells)):
             return False
@@ -377,7 +413,16 @@ class _Lines:
             return True
         written, _ = plain_sum(cells[place])
         amount = self.numbers.read("amount", written, began).value
-        added = self.added if amount == self.added else self.added_since
+        if of_tax:
+            self.taxes += amount
+            self.of.remarks.append(
+                f"{self.of.path.name}:{began}: a tax of {float(amount):,.2f}; it is "
+                "left out."
+            )
+            return True
+        with_taxes = self.added + self.taxes
+        sums = self.added, self.added_since, with_taxes, self.added_since + self.taxes
+        added = amount if amount in sums else self.added_since or with_taxes
         self.of.totals.append(TotalLine(self.of.path.name, began, amount, added))
         self.added_since = Fraction(0)
         return True
@@ -451,11 +496,16 @@ _OF_ALL = {"issued_at": "2026-04-05", "account": "acme"}
 """What a bill often has for all its lines, with an example."""
 
 
-def _fitting(names: list[str]) -> int:
-    """How many of a header's names are known, ours or a vendor's."""
+_FEWEST, _HEAD = 3, 30
+"""So many names make a header, below so many lines of a letter's head at most."""
+
+
+@cache
+def _known() -> frozenset[str]:
+    """The names of columns that are known, ours or a vendor's."""
     ours = {folded(name) for name in (*REQUIRED, *OPTIONAL)}
     vendors = {name for names in names_of_columns().values() for name in names}
-    return len({folded(name) for name in names} & (ours | vendors))
+    return frozenset(ours | vendors)
 
 
 def _names(text: str, delimiter: str) -> list[str]:

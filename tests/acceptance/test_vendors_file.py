@@ -175,6 +175,34 @@ def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> N
         assert (done.returncode, refusal in done.stderr) == (2, True), done.stderr
 
 
+def test_a_head_above_the_columns_and_a_tax_below_the_lines_are_left_out(
+    book: Book,
+) -> None:
+    text = (
+        "Rechnung R-1 der Firma;;;;;;;\n;;;;;;;\n"
+        f"{BILL}MwSt. 19 %;;;;;;;587,10\nGesamtbetrag;;;;;;;3.677,10\n"
+    )
+    done = audited(book, text, *DATES)
+    for words in (
+        "bill.csv:3: the names of the columns are here",
+        "bill.csv:6: a total of 3,090.00, which is right",
+        "bill.csv:7: a tax of 587.10",
+        "bill.csv:8: a total of 3,677.10, which is right",
+    ):
+        assert words in done.stderr, done.stderr
+    done = audited(book, text.replace("3.677,10", "3.677,11"), *DATES)
+    assert "A total in line 8 is 3677.11, but the lines above it add up to 3677.10" in (
+        " ".join(done.stdout.split())
+    )
+    taxed = BILL.replace("Total;", "TVA 20 %;")
+    done = audited(book, taxed, *DATES, "--format", "json")
+    assert len(rows(done)) == 2
+    for unknown in ("a;b;c\n1;2;3\n", "a;b;c\n"):
+        done = audited(book, unknown)
+        assert done.returncode == 2
+        assert "bill.csv:1: the columns account, invoice" in done.stderr
+
+
 def test_an_account_is_known_by_its_key_and_name_in_any_case(book: Book) -> None:
     for name in ("E", "e", "E."):
         text = BILL.replace(";e;", f";{name};")
