@@ -321,7 +321,7 @@ class _Lines:
     def _fitting(self, names: list[str]) -> int:
         """How many of a header's names are known: ours, a vendor's, or stated."""
         stated = {folded(name) for name in self.reading.columns.values()}
-        return len({folded(name) for name in names} & (_known() | stated))
+        return len({folded(name) for name in names} & (_names_understood() | stated))
 
     def _below(
         self, header: tuple[str, list[str]], delimiters: list[str]
@@ -501,7 +501,7 @@ _FEWEST, _HEAD = 3, 30
 
 
 @cache
-def _known() -> frozenset[str]:
+def _names_understood() -> frozenset[str]:
     """The names of columns that are known, ours or a vendor's."""
     ours = {folded(name) for name in (*REQUIRED, *OPTIONAL)}
     vendors = {name for names in names_of_columns().values() for name in names}

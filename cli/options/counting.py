@@ -150,7 +150,8 @@ def periods_named(options: dict[str, Any], today: date) -> Any:
         window = (first, times.day(options["until"], today))
     if sum(map(bool, (window, options["period"], options["term"]))) > 1:
         raise click.UsageError("Use one of --period, --from/--until and --term.")
-    return CountsQuery(options["period"], window, options["term"])
+    label = options["period"] and times.label(options["period"], today)
+    return CountsQuery(label, window, options["term"])
 
 
 def counts_query(options: dict[str, Any], today: date) -> Any:

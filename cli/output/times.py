@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from seat_ledger.domain import local_times
-from seat_ledger.domain.calendar import ZoneHistory, local_time
+from seat_ledger.domain.calendar import ZoneHistory, add_months, local_time
 from seat_ledger.domain.moments import parse_dates, parse_moment
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
@@ -35,6 +35,29 @@ def day(text: str, today: date) -> date:
             try_="write a date such as 2025-03-05, 2025-03, today, -30d or last march",
         )
     return dates[0]
+
+
+def label(text: str, today: date) -> str:
+    """A period's label as people write it: a date, or the month that it begins in.
+
+    Raises InvalidInput.
+    """
+    try:
+        dates = parse_dates(text, today)
+    except (ValueError, OverflowError):
+        return text  # a date that the calendar does not have is refused as one
+    if dates is not None:
+        first, following = dates
+        if following - first == timedelta(days=1):
+            return first.isoformat()
+        if first.day == 1 and following == add_months(first, 1):
+            return f"{first:%Y-%m}"
+    raise InvalidInput(
+        f"{shown(text)} is not a period label.",
+        try_="write its first date or the month in which it begins, such as "
+        "2025-03-05, 2025-03, march 2025 or last month; all of them: seat-ledger "
+        "billing periods --account KEY",
+    )
 
 
 def local(instant: datetime | None, zones: ZoneHistory) -> str:

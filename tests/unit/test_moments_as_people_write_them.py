@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 
+from seat_ledger.cli.output import times
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.moments import FORMS, parse_moment, parse_span
 from seat_ledger.errors import CommandRefused, InvalidInput
@@ -146,3 +147,26 @@ def test_every_form_that_the_message_names_is_read() -> None:
 def test_a_clock_time_that_does_not_exist_is_refused() -> None:
     with pytest.raises(CommandRefused, match="does not exist"):
         parse_moment("29 march 2026 2:30", AMSTERDAM, NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("2026-03-05", "2026-03-05"),
+        ("5.3.2026", "2026-03-05"),
+        ("2026-03", "2026-03"),
+        ("last month", "2026-02"),
+        ("january", "2026-01"),
+        ("today", "2026-03-14"),
+        ("2026-02-30", "2026-02-30"),
+    ],
+)
+def test_a_period_is_named_by_a_date_or_a_month(text: str, label: str) -> None:
+    assert times.label(text, date(2026, 3, 14)) == label
+
+
+@pytest.mark.parametrize("text", ["2026", "q1", "soon", "last week", ""])
+def test_what_names_no_period_is_refused_with_what_does(text: str) -> None:
+    with pytest.raises(InvalidInput, match="is not a period label") as refused:
+        times.label(text, date(2026, 3, 14))
+    assert "march 2025 or last month" in (refused.value.try_ or "")
