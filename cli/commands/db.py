@@ -9,6 +9,7 @@ import click
 from seat_ledger.cli.options.session import (
     confirm,
     current_session,
+    embedded_server,
     option_database,
     options_of_answering,
     options_of_listing,
@@ -19,7 +20,6 @@ from seat_ledger.errors import InvalidInput, NotAllowed
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema, tools
 from seat_ledger.store.connection import connect
-from seat_ledger.store.embedded import EmbeddedServer
 
 
 @click.group(epilog="Example: seat-ledger db status")
@@ -38,17 +38,12 @@ def _check_embedded(word: str) -> None:
         )
 
 
-def _server() -> Any:
-
-    return EmbeddedServer()
-
-
 @group.command()
 @options_of_answering
 def start() -> None:
     """Start the embedded server, creating it if necessary."""
     _check_embedded("start")
-    url = _server().ensure_running()
+    url = embedded_server().ensure_running()
     current_session().prepare()
     row = {"running": True, "url": url}
     emit(Answer([row], sentence=f"Running: {url}"))
@@ -59,7 +54,7 @@ def start() -> None:
 def stop() -> None:
     """Stop the embedded server."""
     _check_embedded("stop")
-    stopped = _server().stop()
+    stopped = embedded_server().stop()
     sentence = "Stopped." if stopped else "It was not running."
     emit(Answer([{"stopped": stopped}], sentence=sentence))
 
@@ -76,7 +71,7 @@ def _status() -> dict[str, Any]:
 
     session, row = current_session(), dict[str, Any]()
     if not session.database:
-        server = _server().status()
+        server = embedded_server().status()
         row = {
             "kind": "embedded",
             "running": server.running,
@@ -145,7 +140,7 @@ def tool(program: str, words: tuple[str, ...]) -> None:
 def destroy(yes: bool) -> None:
     """Remove the embedded server with all its data. Asks first."""
     _check_embedded("destroy")
-    server = _server()
+    server = embedded_server()
     if not yes:
         confirm(f"Remove {server.home} and every event in it?", "removed")
     server.destroy()

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         ConnectedReader,
         Knowledge,
     )
+    from seat_ledger.store.embedded import EmbeddedServer
 
 F = TypeVar("F", bound=Callable[..., Any])
 FURTHEST = 2**62
@@ -149,9 +150,7 @@ class Session:
         """The database that was named, or the embedded server, made if need be."""
         if self.database:
             return self.database
-        from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
-
-        self.embedded = EmbeddedServer().ensure_running()
+        self.embedded = embedded_server().ensure_running()
         return self.embedded
 
     def prepare(self) -> None:
@@ -241,6 +240,24 @@ class Session:
         from seat_ledger.store import schema  # noqa: PLC0415
 
         return schema.status(self.conninfo()).applied == 0
+
+
+def embedded_server() -> EmbeddedServer:
+    """The embedded server of the home folder. Raises InvalidInput.
+
+    PostgreSQL keeps the folder's name in files that have a line for each thing: with a
+    line break in it, whoever starts the server waits for it in vain.
+    """
+    from seat_ledger.store.embedded import EmbeddedServer  # noqa: PLC0415
+
+    server = EmbeddedServer()
+    if any(not character.isprintable() for character in str(server.home)):
+        raise InvalidInput(
+            f"The home folder {shown(str(server.home))} has a line break or another "
+            "control character in its name.",
+            try_="set SEAT_LEDGER_HOME to a folder with a plain name",
+        )
+    return server
 
 
 def current_session() -> Session:

@@ -51,6 +51,19 @@ def test_no_variable_confirms_what_cannot_be_undone(
     assert home.exists()
 
 
+def test_a_home_folder_whose_name_no_server_can_keep_is_refused(
+    program: Program, tmp_path: Path
+) -> None:
+    """The server starts there, and whoever started it waits for it in vain."""
+    home = tmp_path / "a\nb"
+    program.environment["SEAT_LEDGER_HOME"] = str(home)
+    del program.environment["SEAT_LEDGER_DATABASE_URL"]
+    for words in (("account", "list"), ("db", "start"), ("db", "destroy", "--yes")):
+        done = program.run(*words)
+        assert (done.returncode, "a line break" in done.stderr) == (2, True)
+    assert not home.exists()
+
+
 def test_a_line_break_in_a_name_makes_no_line_of_its_own(program: Program) -> None:
     forged = "Ann\nError: everything is lost\r\n\x1b[31mred"
     bob = {**ANN, "user": "bob", "email": "bob@acme.example", "name": forged}
