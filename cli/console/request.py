@@ -166,6 +166,12 @@ class PageRequest(Question):
         last = issued[-1].currency.code if issued else None
         return sorted(choice, key=lambda code: code != last)
 
+    @lazy
+    def last_invoices(self) -> list[tuple[str, int]]:
+        """The account's last invoices, and up to which position each knew."""
+        issued = invoices.issued(self.reader, self.account, self.knowledge.position)
+        return [(of.invoice, of.cut_off) for of in issued[: -_PICKS - 1 : -1]]
+
     def is_about_all(self) -> None:
         """The same of the accounts that the visitor may see."""
         keys = [account.account_key for account in self.reader.aside_at(self.knowledge)]
@@ -327,6 +333,8 @@ class PageRequest(Question):
 
 
 _MOMENTS = ("as_of", "known_at")
+_PICKS = 2
+"""How many invoices are offered as a state of knowledge."""
 
 
 def wall_text(instant: datetime, zones: ZoneHistory, joint: str = " ") -> str:

@@ -365,6 +365,22 @@ def test_hostile_names_are_shown_as_text(console: Console) -> None:
     assert not re.search(r"(^|,)\"?[=+@]", sheet, re.MULTILINE)
 
 
+def test_a_moment_is_picked_as_on_the_last_invoice(console: Console) -> None:
+    """The state of knowledge of an invoice, from any page of its account."""
+    cut_off = console.get("invoice.json", invoice=INVOICE).json()["cut_off"]
+    for page in ("account", "users", "idle"):
+        text = console.get(page, account="acme").text
+        (address,) = re.findall(
+            f'href="([^"]*)">As on invoice {re.escape(html.escape(INVOICE))}<', text
+        )
+        params = urllib.parse.parse_qs(
+            urllib.parse.urlsplit(html.unescape(address)).query
+        )
+        assert params["known_at"] == [str(cut_off)]
+    then = console.get("account", account="acme", known_at=cut_off).text
+    assert "As on invoice" not in then
+
+
 def test_what_the_search_finds(console: Console) -> None:
     def first(text: str) -> dict[str, Any]:
         return console.get("search.json", q=text).json()["rows"][0]
