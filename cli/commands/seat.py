@@ -223,7 +223,7 @@ def _by(row: dict[str, Any]) -> str:
 def _why(row: dict[str, Any]) -> str:
     acts = (row["assigned_by"], row["unassigned_by"])
     reasons = [act["reason"] for act in acts if act and act["reason"]]
-    return " / ".join(reasons) or "-"
+    return " / ".join(dict.fromkeys(reasons)) or "-"
 
 
 def _entries(row: dict[str, Any]) -> str:

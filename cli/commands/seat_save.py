@@ -55,7 +55,7 @@ op = "lacks"
 seat_type = "{seat_type}"
 
 [[rule]]
-refuse = "it is ticked by yes, and not by no"
+refuse = "ticked is yes or no"
 """
 _HINT = "name a CSV file of user, seat_type, ticked, and perhaps email and name"
 _EFFECT = {
@@ -120,7 +120,10 @@ def _read(stream: BinaryIO, name: str, account: str) -> DatedList:
     try:
         return read_list(stream, name, _mapping(), account)
     except InvalidInput as error:
-        if error.try_ and "mapping" in error.try_:
+        refused, _, reason = error.message.partition(" by the mapping ")
+        if reason:
+            error.message = f"{refused} {reason}"
+        if reason or (error.try_ and "mapping" in error.try_):
             error.try_ = "write lines such as ann,sales/professional,yes"
         raise
 

@@ -6,7 +6,12 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 from seat_ledger.domain import local_times
-from seat_ledger.domain.calendar import ZoneHistory, add_months, local_time
+from seat_ledger.domain.calendar import (
+    ZoneHistory,
+    add_months,
+    instants_of,
+    local_time,
+)
 from seat_ledger.domain.moments import parse_dates, parse_moment
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
@@ -68,11 +73,15 @@ def local(instant: datetime | None, zones: ZoneHistory) -> str:
 
 
 def spelled(instant: datetime, zones: ZoneHistory) -> str:
-    """An instant in a sentence: date, time and zone."""
+    """An instant in a sentence: date, time and zone, with its offset where the clocks
+    show that time twice.
+    """
     wall = _wall(instant, zones)
     time = (
         f"{wall:%H:%M}" if not (wall.second or wall.microsecond) else f"{wall:%H:%M:%S}"
     )
+    if len(instants_of(wall, zones.at(instant))) > 1:
+        time += local_times.local(instant, zones)[-6:]
     return f"{wall.day} {wall:%B} {wall.year} {time} {zones.at(instant)}"
 
 

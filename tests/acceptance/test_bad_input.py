@@ -365,7 +365,11 @@ def test_a_batch_file_that_cannot_be_read(
         ("", 2, "ticks.csv:1: the file is empty"),
         ("user,seat_type\nann,x\n", 2, "header"),
         (f"user,seat_type,ticked,mail\nann,{PRO},yes,a@b\n", 2, "column 'mail'"),
-        (f"user,seat_type,ticked\nann,{PRO},maybe\n", 2, "ticks.csv:2: "),
+        (
+            f"user,seat_type,ticked\nann,{PRO},maybe\n",
+            2,
+            "ticks.csv:2: refused (ticked = 'maybe'): ticked is yes or no.",
+        ),
         (f"user,seat_type,ticked\nann,{PRO}\n", 2, "ticks.csv:2: "),
         (f"user,seat_type,ticked\na\0n,{PRO},yes\n", 2, "NUL"),
         (f"user,seat_type,ticked\nann,{PRO},no\nann,{PRO},yes\n", 2, "ticks.csv:3: "),

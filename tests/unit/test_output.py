@@ -40,6 +40,16 @@ def test_a_position_or_a_moment() -> None:
     )
 
 
+def test_a_time_that_comes_twice_has_its_offset_in_a_sentence() -> None:
+    first = datetime(2025, 10, 26, 0, 30, tzinfo=UTC)
+    words = [times.spelled(first.replace(hour=hour), AMSTERDAM) for hour in (0, 1, 2)]
+    assert words == [
+        "26 October 2025 02:30+02:00 Europe/Amsterdam",
+        "26 October 2025 02:30+01:00 Europe/Amsterdam",
+        "26 October 2025 03:30 Europe/Amsterdam",
+    ]
+
+
 @pytest.mark.parametrize(
     ("amount", "places", "text"),
     [
