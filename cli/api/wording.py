@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from seat_ledger.cli.api.problems import HttpProblem
 from seat_ledger.commands.messages import OPERATIONS, Envelope
 from seat_ledger.errors import LedgerError
 
@@ -15,9 +16,14 @@ _OPTION = re.compile(r"(?<![\w-])--([a-z]+(?:-[a-z]+)*)")
 
 @contextmanager
 def naming(names: Collection[str]) -> Iterator[None]:
-    """Raise what is raised inside in words of `names`, where it speaks of options."""
+    """Raise what is raised inside in words of `names`, where it speaks of options.
+
+    What HTTP itself refuses speaks of the options of who runs the server.
+    """
     try:
         yield
+    except HttpProblem:
+        raise
     except LedgerError as error:
         error.message = as_names(error.message, names)
         error.args = (error.message,)
