@@ -24,7 +24,11 @@ from seat_ledger.projections.lake.auditing import EVERYTHING, AuditAnswers
 from seat_ledger.projections.lake.engine import UNREAD, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, check_format
 from seat_ledger.projections.lake.moments import Moments
-from seat_ledger.projections.lake.rebuild import Journal, together
+from seat_ledger.projections.lake.rebuild import (
+    Journal,
+    check_as_exported,
+    together,
+)
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 
@@ -49,7 +53,7 @@ class _Survey(NamedTuple):
 
 class LakeReader(ConnectedReader):
     """Answers what is counted of all accounts. Raises SchemaMismatch for a lake of an
-    earlier format.
+    earlier format, and IntegrityFailure where a file is not as it was exported.
 
     `manifest` is one whose signature was checked.
     """
@@ -59,6 +63,7 @@ class LakeReader(ConnectedReader):
 
     def __init__(self, lake: Lake, manifest: Manifest) -> None:
         check_format(lake, manifest)
+        check_as_exported(lake, manifest.segments)
         self.lake, self.manifest = lake, manifest
         self.head = self.store_head = manifest.head
         self.is_behind, self.aside = False, ()

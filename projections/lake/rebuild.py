@@ -6,7 +6,7 @@ import json
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -94,10 +94,12 @@ def rebuild_from(  # noqa: PLR0913  what may be asked for
     `workers` are processes here, or tasks that `map_shares` hands out. Each table is a
     folder of `output`. The result is written last, as
     ``result-I-of-N.json``: without it nothing there counts. Raises IntegrityFailure
-    where a check fails.
+    where a check fails. Of the files, each share checks every N-th whole: all results
+    together say that all files are as they were signed.
     """
     began = time.monotonic()
     position = position_known(manifest, known_at)
+    check_as_exported(lake, manifest.segments[share[0] - 1 :: share[1]])
     for name in TABLES:
         (output / name).mkdir(parents=True, exist_ok=True)
     result = output / f"result-{share[0]}-of-{share[1]}.json"
@@ -166,6 +168,27 @@ def engines(share: BucketShare, scratch: str) -> Iterator[tuple[list[int], Engin
     engine.close()
 
 
+def check_as_exported(lake: Lake, segments: Iterable[Segment]) -> None:
+    """Check every byte of some files by the digests of the signed manifest.
+
+    What Arrow checks as it reads, whoever changes a file can write anew. Raises
+    IntegrityFailure for the first that is another.
+    """
+    for segment in segments:
+        size, sha256 = lake.digest(segment.name)
+        if (size, sha256) != (segment.size, segment.sha256):
+            raise not_as_exported(lake, segment, f"its SHA-256 is {sha256}")
+
+
+def not_as_exported(lake: Lake, segment: Segment, reason: str) -> IntegrityFailure:
+    """What a file that was changed is answered with."""
+    return IntegrityFailure(
+        f"{segment.name} of the lake {lake.place} is not as it was exported: {reason}.",
+        try_=f"seat-ledger lake verify {as_word(lake.place)}; then restore it "
+        "from a backup, or export into an empty folder",
+    )
+
+
 class Journal:
     """The journal of a lake, read by buckets."""
 
@@ -181,7 +204,8 @@ class Journal:
 
         file = self.lake.open(segment.name)
         if file.size() != segment.size:
-            raise self._changed(segment, f"it has {file.size():,} bytes")
+            reason = f"it has {file.size():,} bytes"
+            raise not_as_exported(self.lake, segment, reason)
         with self._reading(segment):
             return parquet.ParquetFile(file, page_checksum_verification=True)
 
@@ -192,15 +216,7 @@ class Journal:
             yield
         except (ValueError, OSError, IndexError) as error:
             reason = f"{error}".partition("\n")[0].rstrip(".")
-            raise self._changed(segment, reason) from error
-
-    def _changed(self, segment: Segment, reason: str) -> IntegrityFailure:
-        return IntegrityFailure(
-            f"{segment.name} of the lake {self.lake.place} is not as it was exported: "
-            f"{reason}.",
-            try_=f"seat-ledger lake verify {as_word(self.lake.place)}; then restore it "
-            "from a backup, or export into an empty folder",
-        )
+            raise not_as_exported(self.lake, segment, reason) from error
 
     def __exit__(self, *_: object) -> None:
         for file in self.files:

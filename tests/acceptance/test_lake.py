@@ -180,6 +180,7 @@ def test_a_damaged_file_ends_a_rebuild_in_words(lakes: Lakes) -> None:
         "cut off": whole[:100],
         "at its end": whole[:-40] + bytes(40),
         "inside": whole[:middle] + bytes(200) + whole[middle + 200 :],
+        "where Arrow looks at nothing": whole.replace(b"cpp-arrow", b"cpp-arroW"),
         "a pipe": None,
     }
     words = ("rebuild", lakes.place, "--output", lakes.folder / "out", "--workers", 1)
@@ -189,8 +190,23 @@ def test_a_damaged_file_ends_a_rebuild_in_words(lakes: Lakes) -> None:
         done = lakes.run(*words)
         assert done.returncode == 3, (harm, done.stderr)
         assert segment.name in done.stderr, harm
+        done = lakes.program.run("billing", "counts", "--all", "--lake", lakes.place)
+        assert (done.returncode, segment.name in done.stderr) == (3, True), harm
     (finding,) = lakes.findings()
     assert "is not a file" in finding["found"]
+
+
+def test_all_shares_together_check_every_file(lakes: Lakes) -> None:
+    lakes.export()
+    assert len(lakes.segments) > 1
+    words = ("rebuild", lakes.place, "--output", lakes.folder / "out", "--workers", 1)
+    for segment in lakes.segments:
+        whole = segment.read_bytes()
+        segment.write_bytes(whole.replace(b"cpp-arrow", b"cpp-arroW"))
+        shares = [lakes.run(*words, "--bucket", f"{share}/2") for share in (1, 2)]
+        (refused,) = (share for share in shares if share.returncode)
+        assert (refused.returncode, segment.name in refused.stderr) == (3, True)
+        segment.write_bytes(whole)
 
 
 def test_folders_may_have_any_name_that_the_system_takes(lakes: Lakes) -> None:
