@@ -11,7 +11,7 @@ import click
 
 from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES, BillReading
 from seat_ledger.domain.values import as_word, fold, shown
-from seat_ledger.errors import InvalidInput, LedgerError, NotFound
+from seat_ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile, TotalLine
@@ -74,16 +74,12 @@ class NameResolver:
         if self._looked_up >= _LOOKED_UP:
             return key
         self._looked_up += 1
-        try:
-            self.reader.account(key, self.reader.knowledge())
-        except NotFound:
-            self._unknown.add(key)
-            self._looked_up = 0
-            by_name = self._by_name() if self.reader.has_names else {}
-            return by_name.get(_letters(key), key)
-        except LedgerError:  # there is one, and it is set aside
+        if self.reader.has_account(key, self.reader.knowledge()):
             return key
-        return key
+        self._unknown.add(key)
+        self._looked_up = 0
+        by_name = self._by_name() if self.reader.has_names else {}
+        return by_name.get(_letters(key), key)
 
     def _by_name(self) -> dict[str, str]:
         """The accounts' keys by the letters of their names; those of two mean none."""

@@ -151,7 +151,6 @@ def apart(
     first difference of each table that has one, in words.
     """
     full = _Full(connection, ProjectionVerification(position), None, None)
-    full.figures_of_tables = True  # which are compared before them
     full.compare_computed(accounts)
     return full.different
 
@@ -238,7 +237,6 @@ class _Full:
         self.result = result
         self.sample = sample
         self.ends = ends
-        self.figures_of_tables = False
         self.compared = {projection.name: 0 for projection in PROJECTIONS}
         self.different: dict[str, str] = {}
         self.reached: set[str] = set()
@@ -447,15 +445,7 @@ class _Full:
         if projection.source is RowSource.CALENDAR:
             fresh = queries("periods", "refresh.sql")["billing_period"]
             return fresh, _OF_ACCOUNTS, {**params, **columns}
-        if not self.figures_of_tables:
-            return counting("selected", "as_known"), _OF_ACCOUNTS, {**params, **columns}
-        types = [
-            number
-            for (number,) in self.connection.execute("SELECT type_no FROM seat_type")
-        ]
-        params["types"] = types * len(accounts)
-        params["type_accounts"] = [number for number in accounts for _ in types]
-        return counting("selected", "touched"), _OF_ACCOUNTS, {**params, **columns}
+        return counting("selected", "as_known"), _OF_ACCOUNTS, {**params, **columns}
 
     def _compare(
         self, name: str, fresh: bytes, scope: bytes, params: dict[str, Any]

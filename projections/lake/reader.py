@@ -82,6 +82,7 @@ class LakeReader(ConnectedReader):
         self._group: int | None = None  # that the engine has
         self._answers: dict[tuple[str, str], Callable[[Row], Iterable[Row]]] = {
             ("accounts", "contracts"): lambda of: self._survey(of).contracts,
+            ("accounts", "contract"): self._contract,
             ("holdings", "to_be_carried_out"): lambda of: self._survey(of).requests,
             ("billing", "prices"): self._prices,
             ("billing", "prices_of"): self._prices_of,
@@ -251,6 +252,11 @@ class LakeReader(ConnectedReader):
         ]
         for rows in sorted(selected, key=lambda rows: int(rows[0]["account_no"])):
             yield from rows
+
+    def _contract(self, of: Row) -> Iterator[Row]:
+        for row in self._contracts.get(of["account_id"], ()):
+            if row["position"] <= of["known_position"]:
+                yield row
 
     def _reversals(self, of: Row) -> Iterator[Row]:
         roots = set(of["roots"])

@@ -497,6 +497,11 @@ class ConnectedReader:
         name = "account", key, known_at.position
         return self.once(name, lambda: self._account(key, known_at))
 
+    def has_account(self, key: str, known_at: Knowledge) -> bool:
+        """Whether there is an account of this key; it may be set aside (R74)."""
+        rows = self.ask("accounts", "contract", known_at, account_id=account_id(key))
+        return bool(rows) or self.aside_of(key) is not None
+
     def _account(self, key: str, known_at: Knowledge) -> AccountFacts:
         rows = self.ask("accounts", "contract", known_at, account_id=account_id(key))
         if not rows:

@@ -19,7 +19,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -27,6 +27,7 @@ from urllib.parse import quote_from_bytes
 import click
 import pytest
 
+from seat_ledger.cli.commands import import_file
 from seat_ledger.cli.console import pages
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.application import Console
@@ -47,6 +48,7 @@ PATIENCE = 300
 """Seconds after which a command is taken for one that does not end."""
 ROUNDS = 3
 """How often a command that runs until it is stopped looks whether it is."""
+NEVER = stopping.Stopping()
 ENVIRONMENT = (
     *sorted(
         environment.PREFIX + name for name in environment.VARIABLES - {"DATABASE_URL"}
@@ -64,6 +66,7 @@ def acme(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SEAT_LEDGER_DATABASE_URL", database)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(stopping, "Stopping", SoonStopped)
+    monkeypatch.setattr(import_file, "stopped_by_signals", stopped_by_nobody)
     monkeypatch.setenv("SEAT_LEDGER_RESULTS", str(tmp_path / "results.json"))
     file = tmp_path / "commands.jsonl"
     file.write_text("".join(json.dumps(item) + "\n" for item in (OPEN, BUY, ANN, GIVE)))
@@ -71,6 +74,12 @@ def acme(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     assert done[0] == 0, done
     assert ended(["projection", "run"])[0] == 0
     return database
+
+
+@contextmanager
+def stopped_by_nobody() -> Iterator[stopping.Stopping]:
+    """An import has an end."""
+    yield NEVER
 
 
 class SoonStopped(stopping.Stopping):
