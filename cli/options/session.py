@@ -159,7 +159,7 @@ class Session:
         from seat_ledger.store import schema  # noqa: PLC0415
 
         conninfo = self.conninfo()
-        with self._in_words():
+        with self.in_words():
             schema.migrate(conninfo)
             installation.install(conninfo)
 
@@ -176,7 +176,7 @@ class Session:
         from seat_ledger.projections.reader import ConnectedReader  # noqa: PLC0415
         from seat_ledger.store import schema  # noqa: PLC0415
 
-        with self._in_words():
+        with self.in_words():
             try:
                 reader = ConnectedReader(self.conninfo(), patient=patient)
             except SchemaMismatch:
@@ -201,7 +201,7 @@ class Session:
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with (
-            self._in_words(),
+            self.in_words(),
             connect(self.conninfo(), role="reader", autocommit=True) as connection,
         ):
             accounts = aside_as_seen(connection)
@@ -216,7 +216,7 @@ class Session:
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with (
-            self._in_words(),
+            self.in_words(),
             connect(self.conninfo(), autocommit=True) as connection,
         ):
             try:
@@ -229,7 +229,7 @@ class Session:
                 guards.check(connection)
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
+    def in_words(self) -> Iterator[None]:
         """Raise what the database says in words, whoever opened the session."""
         from seat_ledger.store.connection import in_words  # noqa: PLC0415
 
@@ -290,6 +290,11 @@ def session_of(url: str | None) -> Session:
     session = Session()
     session.database = url or os.environ.get("SEAT_LEDGER_DATABASE_URL")
     return session
+
+
+def closed(what: str, name: str) -> InvalidInput:
+    """What is answered by an object that is used after it was closed."""
+    return InvalidInput(f"This {what} is closed.", try_=f"open another: {name}.open()")
 
 
 def default_actor() -> str:

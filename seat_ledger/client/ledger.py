@@ -11,15 +11,13 @@ from typing import Any, Self
 from seat_ledger.cli.api import wording
 from seat_ledger.cli.options.arguments import as_json, command_of
 from seat_ledger.cli.options.invoice_seal import sealing
-from seat_ledger.cli.options.session import default_actor, session_of
+from seat_ledger.cli.options.session import closed, default_actor, session_of
 from seat_ledger.cli.options.writing import clock_of, recorded_answer
 from seat_ledger.cli.output.render import document, to_json
 from seat_ledger.client.documents import Recording
 from seat_ledger.client.operations import AsyncOperations, Operations
 from seat_ledger.client.threads import in_thread
-from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.invoice_computation import Drafting
-from seat_ledger.store.connection import in_words
 
 _ASIDE_AGE = 5.0
 """Seconds after which is looked again which accounts are set aside (R74)."""
@@ -82,7 +80,7 @@ class SeatLedger(Operations):
         fields = as_json(command)
         with (
             self._lock,
-            in_words(self._service.accounts.conninfo),
+            self._session.in_words(),
             wording.naming(wording.fields()),
         ):
             if self._is_closed:
@@ -140,8 +138,3 @@ class AsyncSeatLedger(AsyncOperations):
 
     close = in_thread(SeatLedger.close)
     execute = in_thread(SeatLedger.execute)
-
-
-def closed(what: str, name: str) -> InvalidInput:
-    """What is said of an object that is used after it was closed."""
-    return InvalidInput(f"This {what} is closed.", try_=f"open another: {name}.open()")

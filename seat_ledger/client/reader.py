@@ -13,9 +13,8 @@ from seat_ledger.cli.api.auditing import AuditRequest
 from seat_ledger.cli.api.endpoints import endpoint_of
 from seat_ledger.cli.inputs.invoice_file import BillSource
 from seat_ledger.cli.options.arguments import as_json
-from seat_ledger.cli.options.session import session_of
+from seat_ledger.cli.options.session import closed, session_of
 from seat_ledger.client.documents import BillFile, Document, R
-from seat_ledger.client.ledger import closed
 from seat_ledger.client.questions import AsyncQuestions, Questions
 from seat_ledger.client.threads import in_thread
 from seat_ledger.projections.billing.audit import Spool
