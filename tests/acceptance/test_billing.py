@@ -267,7 +267,7 @@ def test_what_cannot_be_explained_is_refused_plainly(june: Program) -> None:
     message = ["billing", "explain", "-a", "e", "--seat-type", PRO]
     june.refused("unknown_period", *message, "--period", "2025-06-02")
     june.refused("renewal_due", *message, "--period", "2026-01")
-    june.refused("invalid_input", *message, "--period", "june", status=2)
+    june.refused("invalid_input", *message, "--period", "midsummer", status=2)
     june.refused("usage", *message, status=2)
     june.refused("usage", *message, "--period", "2025-06", "--mode", "all", status=2)
     june.refused("usage", *message, "--period", "2025-06", "--mode", "flat", status=2)
