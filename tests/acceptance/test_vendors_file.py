@@ -175,6 +175,22 @@ def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> N
         assert (done.returncode, refusal in done.stderr) == (2, True), done.stderr
 
 
+def test_a_day_of_a_month_s_price_is_held_against_what_a_seat_of_it_cost(
+    book: Book,
+) -> None:
+    """R65: of daily lines the ledger's amounts are a day's, not a month's."""
+    head, *_ = BILL.splitlines()
+    days = "".join(
+        f"INV-1;e;01.07.2025;{day:02d}.06.2025 - {day:02d}.06.2025;Sales Professional;"
+        f"2;€ 1.030,00;€ 68,67\n"
+        for day in range(1, 31)
+    )
+    lines = rows(audited(book, f"{head}\n{days}", *DATES, "--format", "json"))
+    assert [(line["ledger_amount"], line["difference"]) for line in lines] == [
+        ("34.34", "34.33")
+    ] * 30
+
+
 def test_a_head_above_the_columns_and_a_tax_below_the_lines_are_left_out(
     book: Book,
 ) -> None:

@@ -29,6 +29,7 @@ from seat_ledger.projections.billing.audit.verdict import (
     Share,
     Verdict,
     cause_of,
+    half_up,
     judge,
     money,
 )
@@ -294,12 +295,16 @@ class Auditor:
         """Hold a line against its share of a whole figure.
 
         What bills other dates than a period's is unexpected, whatever is owed for them.
+        Its unit price may be that of a month and its amount a day's: a seat costs what
+        is billed by the quantity.
         """
         line, period = billed.line, billed.period
         places = Currency.named(line.currency).places
         verdict = judge(line, share, places, is_billed=whole != 0)
         if period is not None and period.is_window:
-            return verdict._replace(word="unexpected")
+            amount, seats = line.amount.value, line.quantity.value
+            owed = half_up(share.owed * amount / seats, places) if seats else ZERO
+            return Verdict("unexpected", owed, amount - owed)
         return verdict._replace(word="missing") if line.no == 0 else verdict
 
     # -- what explains it -------------------------------------------------------------
