@@ -99,11 +99,11 @@ def rebuild_from(  # noqa: PLR0913  what may be asked for
     """
     began = time.monotonic()
     position = position_known(manifest, known_at)
-    check_as_exported(lake, manifest.segments[share[0] - 1 :: share[1]])
     for name in TABLES:
         (output / name).mkdir(parents=True, exist_ok=True)
     result = output / f"result-{share[0]}-of-{share[1]}.json"
-    result.unlink(missing_ok=True)
+    result.unlink(missing_ok=True)  # an earlier one would speak for other files
+    check_as_exported(lake, manifest.segments[share[0] - 1 :: share[1]])
     buckets = buckets_of(*share)
     shares = [
         BucketShare(

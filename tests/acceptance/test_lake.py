@@ -206,7 +206,10 @@ def test_all_shares_together_check_every_file(lakes: Lakes) -> None:
         shares = [lakes.run(*words, "--bucket", f"{share}/2") for share in (1, 2)]
         (refused,) = (share for share in shares if share.returncode)
         assert (refused.returncode, segment.name in refused.stderr) == (3, True)
+        assert len([*(lakes.folder / "out").glob("result-*")]) == 1
         segment.write_bytes(whole)
+        for share in (1, 2):
+            assert lakes.run(*words, "--bucket", f"{share}/2").returncode == 0
 
 
 def test_folders_may_have_any_name_that_the_system_takes(lakes: Lakes) -> None:
