@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import takewhile
+from threading import Event
 from typing import Any, TypeVar
 
 import psycopg
@@ -32,16 +34,22 @@ def shared(
         for part in parts:
             yield from work(first, part)
         return
+    stopped = Event()
+
+    def beside() -> list[T]:
+        unstopped = takewhile(lambda _: not stopped.is_set(), parts[1::2])
+        return [row for part in unstopped for row in work(second, part)]
+
     with ThreadPoolExecutor(1) as pool:
-        others = pool.submit(
-            lambda: [row for p in parts[1::2] for row in work(second, p)]
-        )
+        others = pool.submit(beside)
         try:
             for part in parts[::2]:
                 yield from work(first, part)
             yield from others.result()
         except BaseException:
-            second.cancel_safe(timeout=5)
+            stopped.set()  # a cancel that comes between two statements ends neither
+            with suppress(psycopg.Error):
+                second.cancel_safe(timeout=5)
             raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import psycopg
@@ -98,3 +99,29 @@ def test_what_fails_on_the_second_connection_fails_the_question(database: str) -
         pytest.raises(psycopg.errors.DivisionByZero),
     ):
         list(sharing.shared(reader.connection, connection, [1, 2, 3], work))
+
+
+def test_who_asks_no_further_ends_the_second_between_two_statements_too(
+    database: str,
+) -> None:
+    """Then nothing runs there that a cancel could end; the first's reason is raised."""
+    begun, cancelled, asked = Event(), Event(), list[int]()
+
+    class Second:
+        def cancel_safe(self, **_: float) -> None:
+            cancelled.set()
+            raise psycopg.errors.CancellationTimeout("no answer")
+
+    def work(_: Any, part: int) -> Iterator[int]:
+        if part % 2 == 0:
+            asked.append(part)
+            begun.set()
+            cancelled.wait()
+        elif part == 3:
+            begun.wait()
+            raise KeyError(part)
+        yield part
+
+    with ConnectedReader(database) as reader, pytest.raises(KeyError):
+        list(sharing.shared(reader.connection, Second(), range(1, 9), work))  # type: ignore[arg-type]
+    assert asked == [2]
