@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import groupby
 from typing import NamedTuple
@@ -12,6 +12,8 @@ from seat_ledger.projections import holdings
 from seat_ledger.projections.billing.idle_cost import IdleCost
 from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.reader import AccountQuestion, Row
+
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def advised(question: AccountQuestion, how: Priced, idle_days: int) -> list[Row]:
@@ -66,7 +68,7 @@ def _most_held(question: AccountQuestion, idle_days: int) -> dict[str, Peak]:
     In truth somebody may have come, or left, as early as a window allows (R85).
     """
     as_of = question.as_of
-    since = as_of - timedelta(days=idle_days)
+    since = as_of - timedelta(days=min(idle_days, (as_of - _EVER).days))
     steps: dict[str, list[_Step]] = {}
     before: Counter[str] = Counter()
     for row in question.ask("counts", "steps"):
