@@ -5,9 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from seat_ledger.store import datastore
+
+IMPATIENCE = 0.3
+"""For how many seconds a pool waits for a server that stays away."""
 
 
 class Proxy:
@@ -26,6 +32,24 @@ class Proxy:
         self.is_final = False
         """Whether no connection serves any more once one has been cut off."""
 
+    @property
+    def stays_away(self) -> bool:
+        """Whether no connection serves any more."""
+        return self.is_final and self.lost > 0
+
+    def not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let pools give up soon a server that stays away; a slow one is waited for."""
+        proxy = self
+
+        class Impatient(datastore.ConnectionPool):
+            def getconn(self, timeout: float | None = None) -> Any:
+                return super().getconn(IMPATIENCE if proxy.stays_away else timeout)
+
+        def impatient(*words: Any, **options: Any) -> Any:
+            return Impatient(*words, **{**options, "reconnect_timeout": IMPATIENCE})
+
+        monkeypatch.setattr(datastore, "ConnectionPool", impatient)
+
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -39,7 +63,7 @@ class Proxy:
                 client, _ = self.listening.accept()
             except OSError:
                 return
-            if self.is_final and self.lost:
+            if self.stays_away:
                 client.close()
                 continue
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -55,7 +79,7 @@ class Proxy:
     ) -> None:
         is_chosen = False
         while data := _receive(client):
-            if self.is_final and self.lost:
+            if self.stays_away:
                 break
             is_chosen = is_chosen or self.of in data
             if self.lose is not None and is_chosen and b"COMMIT" in data:

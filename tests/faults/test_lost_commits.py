@@ -23,7 +23,6 @@ from seat_ledger.cli.commands import import_file
 from seat_ledger.commands import execution
 from seat_ledger.errors import OutcomeUnknown
 from seat_ledger.importing import chunk as chunks
-from seat_ledger.store import datastore
 from tests.faults.proxy import Proxy
 from tests.in_process import Done, Program
 from tests.oracle.stored import damage
@@ -45,21 +44,11 @@ def acme(database: str) -> str:
 
 @pytest.fixture
 def proxy(acme: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    """Nobody waits long for a server that stays away; for a slow one, as ever."""
     monkeypatch.setattr(execution, "_pause", lambda *_: 0.0)
     monkeypatch.setattr(chunks, "PAUSE", 0.0)
     monkeypatch.setenv("SEAT_LEDGER_IMPORT_CHUNK", "2")
-
-    class Impatient(datastore.ConnectionPool):
-        def getconn(self, timeout: float | None = None) -> Any:
-            stays_away = result.is_final and result.lost
-            return super().getconn(0.3 if stays_away else timeout)
-
-    def impatient(*words: Any, **options: Any) -> Any:
-        return Impatient(*words, **{**options, "reconnect_timeout": 0.3})
-
-    monkeypatch.setattr(datastore, "ConnectionPool", impatient)
     with Proxy(acme) as result:
+        result.not_waited_for(monkeypatch)
         yield result
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 from seat_ledger.application import CommandService
 from seat_ledger.commands import execution
-from seat_ledger.store import datastore
 from tests.api.api_server import Client, serving
 from tests.faults.proxy import Proxy
 from tests.in_process import Program
@@ -31,15 +29,9 @@ def acme(database: str) -> str:
 @pytest.fixture
 def proxy(acme: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     monkeypatch.setattr(execution, "_pause", lambda *_: 0.0)
-    pool = datastore.ConnectionPool
-    soon = functools.partial(_pool_that_gives_up_soon, pool)
-    monkeypatch.setattr(datastore, "ConnectionPool", soon)
     with Proxy(acme) as result:
+        result.not_waited_for(monkeypatch)
         yield result
-
-
-def _pool_that_gives_up_soon(pool: Any, *words: Any, **options: Any) -> Any:
-    return pool(*words, **{**options, "timeout": 0.5, "reconnect_timeout": 0.5})
 
 
 @pytest.fixture
