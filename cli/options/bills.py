@@ -38,6 +38,7 @@ class NameResolver:
         self.reader, self.account_nos = reader, account_nos
         self.read_as: dict[tuple[str, str], str] = {}
         self._accounts: dict[str, str] | None = None
+        self._keys: set[str] = set()
         self._unknown: set[str] = set()
         self._looked_up = 0
 
@@ -67,19 +68,20 @@ class NameResolver:
         return self._by_name().get(_letters(name), name)
 
     def _by_key(self, key: str) -> str:
-        """An account's key, or the one that is meant by what is none.
-
-        A file whose first names are all keys has keys: no more are looked up.
-        """
-        if self._looked_up >= _LOOKED_UP:
-            return key
-        self._looked_up += 1
-        if self.reader.has_account(key, self.reader.knowledge()):
+        """An account's key, or the one that is meant by what is none."""
+        if self._is_key(key):
             return key
         self._unknown.add(key)
-        self._looked_up = 0
         by_name = self._by_name() if self.reader.has_names else {}
         return by_name.get(_letters(key), key)
+
+    def _is_key(self, key: str) -> bool:
+        """Whether an account has a key; where a file names many, all are read once."""
+        self._looked_up += 1
+        if self._looked_up > _ONE_BY_ONE and self.reader.has_names:
+            self._by_name()
+        is_read = key in self._keys
+        return is_read or self.reader.has_account(key, self.reader.knowledge())
 
     def _by_name(self) -> dict[str, str]:
         """The accounts' keys by the letters of their names; those of two mean none."""
@@ -87,6 +89,7 @@ class NameResolver:
             keys: dict[str, set[str]] = {}
             known_at = self.reader.knowledge()
             for account in self.reader.accounts(known_at, self.account_nos):
+                self._keys.add(account.key)
                 for text in (account.name, account.key):
                     keys.setdefault(_letters(text), set()).add(account.key)
             self._accounts = {
@@ -122,7 +125,8 @@ def _did_you_mean(name: str, candidates: Sequence[str]) -> str:
     )
 
 
-_LOOKED_UP = 100
+_ONE_BY_ONE = 100
+"""So many keys are looked up each by itself."""
 
 
 def _letters(name: str) -> str:

@@ -231,6 +231,22 @@ def test_an_account_is_known_by_its_key_and_name_in_any_case(book: Book) -> None
     assert "Did you mean acme? --alias" in done.stdout
 
 
+def test_an_account_is_known_in_any_case_however_many_a_bill_names(
+    book: Book,
+) -> None:
+    """The same line has the same answer in a long bill and in a short one."""
+    opened = operation("open_account", "2025-05-01T00:00:00Z", name="-",
+        time_zone="UTC", term_start="2025-05-01", term_months=12,
+        billing_cycle_months=1)  # fmt: skip
+    keys = [f"c{n}" for n in range(105)]
+    book.record(*({**opened, "account": key, "name": f"no. {key}"} for key in keys))
+    head, line = BILL.splitlines()[:2]
+    lines = [line.replace(";e;", f";{key};") for key in (*keys, "E", "C7")]
+    done = audited(book, "\n".join((head, *lines)), *DATES, "--format", "json")
+    read = {row["line"]: row["account"] for row in rows(done) if row["line"]}
+    assert (read[len(lines)], read[len(lines) + 1]) == ("e", "c7")
+
+
 def test_a_column_of_ends_is_held_against_the_period_too(book: Book) -> None:
     header = "account,invoice,issued_at,from,to,seat_type,quantity,unit_price,amount"
     lines = [
