@@ -201,6 +201,15 @@ class Lake:
         except OSError as error:
             raise self.unreachable(error) from error
 
+    def change_of(self, segment: Segment) -> str | None:
+        """The digest of a file that is not as the manifest says; None where it is.
+
+        Raises NotFound and IntegrityFailure as `open` does.
+        """
+        size, sha256 = self.digest(segment.name)
+        is_same = (size, sha256) == (segment.size, segment.sha256)
+        return None if is_same else f"SHA-256 {sha256}"
+
     def digest(self, name: str) -> tuple[int, str]:
         """Size and SHA-256 of a file. Raises NotFound."""
         sha, size = hashlib.sha256(), 0

@@ -122,12 +122,10 @@ def _tree(manifest: Manifest, checkpoint: Checkpoint) -> str | None:
 
 def _changed(lake: Lake, segment: Segment) -> str | None:
     try:
-        size, sha256 = lake.digest(segment.name)
+        change = lake.change_of(segment)
     except (NotFound, IntegrityFailure) as error:
         return error.message.rstrip(".")
-    if (size, sha256) == (segment.size, segment.sha256):
-        return None
-    return f"its bytes are not those that were exported: SHA-256 {sha256}"
+    return change and f"its bytes are not those that were exported: {change}"
 
 
 # -- decoded again --------------------------------------------------------------------

@@ -26,20 +26,11 @@ from seat_ledger.importing import chunk as chunks
 from tests.faults.proxy import Proxy
 from tests.in_process import Done, Program
 from tests.oracle.stored import damage
-from tests.program import ANN, BUY, OPEN, PRO
+from tests.program import BUY, PRO
 
-BOB = {**ANN, "user": "bob", "email": "bob@acme.example"}
 LINES = "".join(json.dumps({**BUY, "quantity": 1}) + "\n" for _ in range(6))
 KEY = ("--idempotency-key", "k")
 BOTH = pytest.mark.parametrize("what", ["the reply", "the request"])
-
-
-@pytest.fixture
-def acme(database: str) -> str:
-    with CommandService(database) as ledger:
-        for item in (OPEN, BUY, ANN, BOB):
-            ledger.execute(item)
-    return database
 
 
 @pytest.fixture

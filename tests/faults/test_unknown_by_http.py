@@ -8,22 +8,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.commands import execution
 from tests.api.api_server import Client, serving
 from tests.faults.proxy import Proxy
 from tests.in_process import Program
-from tests.program import ANN, BUY, OPEN
+from tests.program import BUY
 
 KEY = "order-1"
-
-
-@pytest.fixture
-def acme(database: str) -> str:
-    with CommandService(database) as ledger:
-        for item in (OPEN, BUY, ANN):
-            ledger.execute(item)
-    return database
 
 
 @pytest.fixture

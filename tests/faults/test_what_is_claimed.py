@@ -21,26 +21,17 @@ from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.projections.engine import user_directory
 from seat_ledger.store.recorder import LedgerRecorder
+from tests.faults.conftest import BOB
 from tests.in_process import Done, Program
 from tests.oracle.stored import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO
 from tests.support.waiting import end, wait_for_end, wait_until
-
-BOB = {**ANN, "user": "bob", "email": "bob@acme.example"}
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "_pause", lambda *_: 0.0)
     monkeypatch.setattr(chunks, "PAUSE", 0.0)
-
-
-@pytest.fixture
-def acme(database: str) -> str:
-    with CommandService(database) as ledger:
-        for item in (OPEN, BUY, ANN, BOB):
-            ledger.execute(item)
-    return database
 
 
 def unreachable(*_: Any, **__: Any) -> Any:

@@ -300,11 +300,11 @@ class Auditor:
         """
         line, period = billed.line, billed.period
         places = Currency.named(line.currency).places
-        verdict = judge(line, share, places, is_billed=whole != 0)
         if period is not None and period.is_window:
             amount, seats = line.amount.value, line.quantity.value
             owed = half_up(share.owed * amount / seats, places) if seats else ZERO
             return Verdict("unexpected", owed, amount - owed)
+        verdict = judge(line, share, places, is_billed=whole != 0)
         return verdict._replace(word="missing") if line.no == 0 else verdict
 
     # -- what explains it -------------------------------------------------------------
