@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seat_ledger.cli.options.lake import opened, option_public_key, verifier_of
+from seat_ledger.cli.options.lake import (
+    manifest_of,
+    opened,
+    option_public_key,
+    verifier_of,
+)
 from seat_ledger.cli.options.session import (
     SIZE,
     current_session,
@@ -20,7 +25,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import InvalidInput, MissingExtra
 
@@ -128,7 +133,14 @@ def export(lake: str, segment_events: int | None) -> None:
         )
     else:
         sentence = f"Nothing new to export: the lake is at position {manifest.head}."
-    answer = Answer([row], cells(*row), sentence=sentence, flat=True)
+    notes = []
+    if done.missing:
+        notes.append(
+            f"Manifest {done.missing} was exported from here, and the lake had it no "
+            "more: somebody removed it. What it named is in this one."
+        )
+    _remark(notes)
+    answer = Answer([row], cells(*row), sentence=sentence, notes=notes, flat=True)
     answer.known_at = (manifest.head, None)
     emit(answer)
 
@@ -137,8 +149,19 @@ def export(lake: str, segment_events: int | None) -> None:
 @_place
 @options_of_listing
 def status(lake: str) -> None:
-    """Show what a lake consists of, as its newest manifest says."""
-    manifest, _ = opened(lake).manifest()
+    """Show what a lake consists of, as its newest manifest says.
+
+    Exit 3 if this machine has exported a later one.
+    """
+    from seat_ledger.integrity.service import named_witnesses  # noqa: PLC0415
+    from seat_ledger.projections.lake import later  # noqa: PLC0415
+
+    place = opened(lake)
+    manifest, _ = place.manifest()
+    missing = later.removed(place, manifest)
+    places = named_witnesses()
+    notes = later.faults_of(places) + later.signs(place, manifest, places)
+    _remark(notes)
     rows = [
         {
             "file": segment.name,
@@ -158,8 +181,16 @@ def status(lake: str) -> None:
     extra = {"manifest": manifest.number, "ledger": manifest.ledger}
     extra["exported_at"] = manifest.exported_at
     columns = cells("file", "from=from_position", "until=until_position", "events")
+    if missing:
+        sentence = f"{missing[0].upper()}{missing[1:]}. {sentence}"
     answer = Answer(
-        rows, [*columns, *cells("bytes")], sentence=sentence, extra=extra, flat=True
+        rows,
+        [*columns, *cells("bytes")],
+        sentence=sentence,
+        notes=notes,
+        extra=extra,
+        exit_code=3 if missing else 0,
+        flat=True,
     )
     answer.known_at = (manifest.head, None)
     answer.next_command = f"seat-ledger lake verify {as_word(lake)}"
@@ -195,22 +226,34 @@ def verify(
     Signature and digests prove that nobody changed a file since it was exported, not
     that the events were decoded rightly: that is --decode.
     """
-    from seat_ledger.projections.lake import verification  # noqa: PLC0415
+    from seat_ledger.integrity.service import named_witnesses  # noqa: PLC0415
+    from seat_ledger.projections.lake import later, verification  # noqa: PLC0415
+    from seat_ledger.projections.lake.layout import exported_from_here  # noqa: PLC0415
 
     session = current_session()
     place = opened(lake)
+    places = named_witnesses()
     rows: list[LakeVerdict] = []
     notes: list[str] = []
     with heartbeat("Verifying"):
         manifest, segment_rows = verification.verify_segments(
-            place, verifier_of(place, public_key)
+            place, verifier_of(place, public_key), places
         )
+        notes += later.signs(place, manifest, places)
+        if not places and not exported_from_here(place, manifest.ledger):
+            notes.append(
+                "Whether a later manifest was removed, nothing here can show: verify "
+                "where the lake is exported, or name the witness that its checkpoints "
+                "are kept in (SEAT_LEDGER_WITNESS)."
+            )
         if segments or not (decode or served):
             rows += segment_rows
         elif wrong := [row for row in segment_rows if row.difference]:
             rows += wrong
         if not any(row.difference for row in rows) and (decode or served):
             conninfo = session.ready()
+            if since := later.recorded_since(conninfo, manifest):
+                notes.append(since)
             if decode:
                 rows += verification.verify_decoding(conninfo, place, manifest)
             if served:
@@ -225,6 +268,13 @@ def verify(
     _emit_verdicts(rows, notes, manifest, lake)
 
 
+def _remark(notes: list[str]) -> None:
+    """Say on stderr what stands below a table, where the answer is data."""
+    if current_session().format != "table":
+        for note in notes:
+            print_message(note)
+
+
 def _emit_verdicts(
     rows: list[LakeVerdict], notes: list[str], manifest: Manifest, lake: str
 ) -> None:
@@ -237,6 +287,7 @@ def _emit_verdicts(
             f"Everything compared is the same, up to position {manifest.head} "
             f"({manifest.events:,} events)."
         )
+    _remark(notes)
     answer = Answer(
         [row.document() for row in rows],
         cells("subject", "check", "status", "compared", "found"),
@@ -248,12 +299,12 @@ def _emit_verdicts(
     answer.known_at = (manifest.head, None)
     if wrong:
         answer.exit_code = 3
-        own = wrong[0].subject == "manifest" or "/" in wrong[0].subject
-        answer.next_command = (
-            f"seat-ledger lake status {as_word(lake)}"
-            if own
-            else "seat-ledger projection verify --full"
-        )
+        subject = wrong[0].subject
+        answer.next_command = "seat-ledger projection verify --full"
+        if subject == "manifest" or subject.startswith("journal/"):
+            answer.next_command = f"seat-ledger lake status {as_word(lake)}"
+        elif subject.startswith("witness "):
+            answer.next_command = "seat-ledger integrity verify"
     emit(answer)
 
 
@@ -315,11 +366,10 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
     The checks are those of a rebuild in PostgreSQL. The result is written last: where
     there is no result-I-of-N.json, the files there count for nothing.
     """
-    from seat_ledger.projections.lake.layout import open_manifest  # noqa: PLC0415
     from seat_ledger.projections.lake.rebuild import rebuild_from  # noqa: PLC0415
 
     place = opened(lake)
-    manifest, _ = open_manifest(place, verifier_of(place, public_key))
+    manifest = manifest_of(place, public_key)
     map_shares = None
     if engine == "spark":
         if find_spec("pyspark") is None:

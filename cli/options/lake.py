@@ -15,10 +15,11 @@ from seat_ledger.cli.options.session import (
     reading_of_accounts,
 )
 from seat_ledger.cli.output.files import need
+from seat_ledger.cli.output.render import print_message
 
 if TYPE_CHECKING:
     from seat_ledger.integrity.note import Verifier
-    from seat_ledger.projections.lake.layout import Lake
+    from seat_ledger.projections.lake.layout import Lake, Manifest
     from seat_ledger.projections.reader import ConnectedReader
 
 option_public_key = click.option(
@@ -70,13 +71,26 @@ def verifier_of(lake: Lake, public_key: str | None) -> Verifier:
     return service.verifier_of_label(signer_of(lake), public_key)
 
 
+def manifest_of(lake: Lake, public_key: str | None) -> Manifest:
+    """The manifest that is computed from; signs of a later one are said on stderr.
+
+    Raises IntegrityFailure where it does not hold, or a later one was removed.
+    """
+    from seat_ledger.integrity.service import named_witnesses  # noqa: PLC0415
+    from seat_ledger.projections.lake import later  # noqa: PLC0415
+
+    manifest, _ = later.open_newest(lake, verifier_of(lake, public_key))
+    places = named_witnesses()
+    for message in later.faults_of(places) + later.signs(lake, manifest, places):
+        print_message(message)
+    return manifest
+
+
 def _reader_for(session: Session, options: Mapping[str, Any]) -> ConnectedReader:
     """Who answers: a lake whose manifest is signed as it must be, or the database."""
     if not options["lake"]:
         return session.reader()
-    from seat_ledger.projections.lake.layout import open_manifest  # noqa: PLC0415
     from seat_ledger.projections.lake.reader import LakeReader  # noqa: PLC0415
 
     lake = opened(options["lake"])
-    manifest, _ = open_manifest(lake, verifier_of(lake, options["public_key"]))
-    return LakeReader(lake, manifest)
+    return LakeReader(lake, manifest_of(lake, options["public_key"]))

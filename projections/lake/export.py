@@ -35,6 +35,7 @@ from seat_ledger.projections.lake.layout import (
     Lake,
     Manifest,
     Segment,
+    exported_from_here,
     open_manifest,
     remember,
     superseded,
@@ -50,11 +51,16 @@ SEGMENT_EVENTS = 1 << 24
 
 
 class Exported(NamedTuple):
-    """What an export did: the manifest, and the files that are new."""
+    """What an export did: the manifest, and the files that are new.
+
+    `missing` is the number of a manifest that was exported from here and that the lake
+    had no more; 0 for none.
+    """
 
     manifest: Manifest
     new: tuple[Segment, ...]
     removed: int
+    missing: int
 
 
 def export_to(
@@ -97,6 +103,8 @@ class _Export:
         self.checkpoint, self.note = sealed
         self.journal = _segment_version()
         self.last = self._last()
+        self.number = self.last.number if self.last else 0
+        self.from_here = exported_from_here(lake, str(self.checkpoint.ledger))
         self.whole = segment_events or SEGMENT_EVENTS
         if self.last is not None:
             self.whole = self.last.segment_events
@@ -130,8 +138,9 @@ class _Export:
         staying = self._staying()
         selected = list(self._missing(len(staying)))
         same = self.last is not None and len(staying) == len(self.last.segments)
-        if self.last is not None and same and not selected:
-            return Exported(self.last, (), 0)
+        missing = self.from_here if self.from_here > self.number else 0
+        if self.last is not None and same and not selected and not missing:
+            return Exported(self.last, (), 0, 0)
         new = tuple(self._write(*bounds) for bounds in selected)
         manifest = self._manifest((*staying, *new))
         self.lake.add(manifest, self.signer)
@@ -140,7 +149,7 @@ class _Export:
         dropped = superseded(self.lake, current)
         for name in dropped:
             self.lake.remove(name)
-        return Exported(manifest, new, len(dropped))
+        return Exported(manifest, new, len(dropped), missing)
 
     def _staying(self) -> list[Segment]:
         """The segments that stay: whole ones in front, a tail with nothing behind."""
@@ -223,7 +232,7 @@ class _Export:
             row = cursor.execute("SELECT clock_timestamp()").fetchone()
         assert row is not None
         return Manifest(
-            self.last.number + 1 if self.last else 1,
+            max(self.number, self.from_here) + 1,
             str(self.checkpoint.ledger),
             iso(row[0]),
             position,

@@ -418,9 +418,9 @@ def remember(lake: Lake, manifest: Manifest) -> None:
         write_beside(path, json.dumps(numbers, indent=1) + "\n")
 
 
-def exported_from_here(lake: Lake, manifest: Manifest) -> int:
+def exported_from_here(lake: Lake, ledger: str) -> int:
     """The number of the last manifest that was exported from here; 0 for none."""
-    path = folder_of(UUID(manifest.ledger)) / _REMEMBERED
+    path = folder_of(UUID(ledger)) / _REMEMBERED
     return _remembered(path).get(lake.address, 0)
 
 

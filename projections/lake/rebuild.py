@@ -21,6 +21,9 @@ from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, Segment
 AT_ONCE = 160_000
 """About how many events are in memory: buckets are put together up to so many."""
 
+_GOLDEN = 157
+"""Odd, so that no two buckets change places; 0.613 of them."""
+
 
 class BucketShare(NamedTuple):
     """What one process does: some buckets of a lake, as known at a position."""
@@ -64,8 +67,30 @@ class Rebuilt(NamedTuple):
 
 
 def buckets_of(index: int, count: int) -> tuple[int, ...]:
-    """The buckets of the share `index` of `count`, from 1: every count-th."""
-    return tuple(range(index - 1, BUCKETS, count))
+    """The buckets of the share `index` of `count`, from 1: the same for every lake.
+
+    Accounts that were opened each so many positions after the one before have numbers
+    that are alike; their buckets are spread by the golden ratio.
+    """
+    return tuple(
+        bucket
+        for bucket in range(BUCKETS)
+        if bucket * _GOLDEN % BUCKETS * count // BUCKETS == index - 1
+    )
+
+
+def divided(
+    manifest: Manifest, buckets: Sequence[int], workers: int
+) -> list[tuple[int, ...]]:
+    """Buckets as so many parts, of about as many events each."""
+    events = _events_of(manifest, buckets)
+    parts: list[list[int]] = [[] for _ in range(workers)]
+    totals = [0] * workers
+    for bucket in sorted(buckets, key=lambda bucket: -events[bucket]):
+        least = totals.index(min(totals))
+        parts[least].append(bucket)
+        totals[least] += events[bucket]
+    return [tuple(sorted(part)) for part in parts]
 
 
 def position_known(manifest: Manifest, known_at: int | None) -> int:
@@ -104,12 +129,9 @@ def rebuild_from(  # noqa: PLR0913  what may be asked for
     result = output / f"result-{share[0]}-of-{share[1]}.json"
     result.unlink(missing_ok=True)  # an earlier one would speak for other files
     check_as_exported(lake, manifest.segments[share[0] - 1 :: share[1]])
-    buckets = buckets_of(*share)
     shares = [
-        BucketShare(
-            lake.place, manifest, str(output), position, buckets[worker::workers]
-        )
-        for worker in range(workers)
+        BucketShare(lake.place, manifest, str(output), position, part)
+        for part in divided(manifest, buckets_of(*share), workers)
     ]
     done = list(map_shares(shares) if map_shares else computed(shares, workers))
     rebuilt = Rebuilt(
@@ -278,14 +300,9 @@ class Journal:
 
 def together(manifest: Manifest, buckets: Sequence[int]) -> Iterator[list[int]]:
     """Buckets put together up to so many events; those with none are left out."""
-    events = dict.fromkeys(buckets, 0)
-    for segment in manifest.segments:
-        for bucket, count in segment.buckets:
-            if bucket in events:
-                events[bucket] += count
     together: list[int] = []
     total = 0
-    for bucket, count in events.items():
+    for bucket, count in _events_of(manifest, buckets).items():
         if together and total + count > AT_ONCE:
             yield together
             together, total = [], 0
@@ -294,6 +311,16 @@ def together(manifest: Manifest, buckets: Sequence[int]) -> Iterator[list[int]]:
             total += count
     if together:
         yield together
+
+
+def _events_of(manifest: Manifest, buckets: Sequence[int]) -> dict[int, int]:
+    """How many events each of some buckets has."""
+    events = dict.fromkeys(buckets, 0)
+    for segment in manifest.segments:
+        for bucket, count in segment.buckets:
+            if bucket in events:
+                events[bucket] += count
+    return events
 
 
 def _write(share: BucketShare, name: str, buckets: Sequence[int], table: Any) -> str:

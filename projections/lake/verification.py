@@ -9,6 +9,8 @@ were decoded rightly proves only decoding them again from the stored rows.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from psycopg import Connection
@@ -26,13 +28,13 @@ from seat_ledger.projections.lake.columns import rows_by_bucket
 from seat_ledger.projections.lake.definitions import tables
 from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.export import journal_rows
+from seat_ledger.projections.lake.later import removed, witnessed
 from seat_ledger.projections.lake.layout import (
     BUCKETS,
     Lake,
     Manifest,
     Segment,
     check_format,
-    exported_from_here,
     open_manifest,
 )
 from seat_ledger.projections.lake.rebuild import BucketShare, Journal, engines
@@ -70,32 +72,27 @@ def _verdict(
 
 
 def verify_segments(
-    lake: Lake, verifier: Verifier
+    lake: Lake, verifier: Verifier, places: Sequence[Path] = ()
 ) -> tuple[Manifest, list[LakeVerdict]]:
-    """Hold every file against the newest manifest, and that against the sealed tree.
+    """Hold every file against the newest manifest, and that against the sealed tree
+    and the checkpoints of witnesses.
 
     Needs no database. Raises IntegrityFailure where the manifest itself does not hold.
     """
     manifest, checkpoint = open_manifest(lake, verifier)
-    tree = _tree(manifest, checkpoint) or _older(lake, manifest)
+    tree = _tree(manifest, checkpoint) or removed(lake, manifest)
     verdicts = [_verdict("manifest", "sealed tree", manifest.events, tree)]
+    for place in places:
+        compared, difference = witnessed(checkpoint, verifier, place)
+        verdicts.append(
+            _verdict(f"witness {place}", "checkpoints", compared, difference)
+        )
     for segment in manifest.segments:
         difference = _changed(lake, segment)
         verdicts.append(
             _verdict(segment.name, "every byte", segment.events, difference)
         )
     return manifest, verdicts
-
-
-def _older(lake: Lake, manifest: Manifest) -> str | None:
-    """Why the manifest is not the last one, as far as this machine knows."""
-    last = exported_from_here(lake, manifest)
-    if last <= manifest.number:
-        return None
-    return (
-        f"manifest {last} was exported from here; the newest is {manifest.number}: "
-        "later ones were removed"
-    )
 
 
 def _tree(manifest: Manifest, checkpoint: Checkpoint) -> str | None:

@@ -71,6 +71,17 @@ def reached(connection: Connection) -> tuple[int, int]:
     return row[0], row[1]
 
 
+def beyond(connection: Connection, position: int) -> tuple[int, int]:
+    """How many events are stored behind a position, and the last position of all."""
+    row = connection.execute(
+        "SELECT count(*), coalesce(max(notification_id), %(position)s::bigint) "
+        "FROM ledger.stored_events WHERE notification_id > %(position)s::bigint",
+        {"position": position},
+    ).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
 def count_until(connection: Connection, position: int | None) -> int:
     """How many events are stored up to a position; all of them where it is None."""
     row = connection.execute(

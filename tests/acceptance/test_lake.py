@@ -24,6 +24,7 @@ from seat_ledger.application import CommandService
 from seat_ledger.cli.output.csv_headers import HEADERS
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity.service import seal_here
+from seat_ledger.projections.lake import later
 from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import Lake
 from tests.in_process import run
@@ -315,14 +316,136 @@ def test_a_lake_of_another_ledger_is_left_alone(
     assert lakes.files() == before
 
 
-def test_an_older_manifest_is_known_where_the_lake_was_exported(lakes: Lakes) -> None:
-    lakes.export()
+def lose_the_last_manifest(lakes: Lakes) -> int:
+    """Export twice and remove the second manifest; return where the first ends."""
+    first = lakes.export()
     lakes.account("delta")
     lakes.export()
     lakes.manifests[-1].unlink()
+    return int(first["events"])
+
+
+def test_an_older_manifest_is_known_where_the_lake_was_exported(lakes: Lakes) -> None:
+    """Nothing is computed from it, and the next export takes another number."""
+    lose_the_last_manifest(lakes)
+    removed = "manifest 2 was exported from here; the newest is 1"
     (finding,) = lakes.findings()
     assert finding["subject"] == "manifest"
-    assert "manifest 2 was exported from here; the newest is 1" in finding["found"]
+    assert removed in finding["found"]
+    status = lakes.run("status", lakes.place)
+    assert status.returncode == 3
+    assert removed in status.stdout.replace("Manifest", "manifest")
+    bill = lakes.folder / "bill.csv"
+    bill.write_text("account,seat_type,period,quantity,unit_price,amount\n")
+    for words in (
+        ("lake", "rebuild", lakes.place, "--output", lakes.folder / "out"),
+        ("billing", "counts", "--all", "--lake", lakes.place),
+        ("invoice", "audit", bill, "--lake", lakes.place),
+    ):
+        done = lakes.program.run(*words)
+        assert (done.returncode, done.stdout) == (3, ""), words
+        assert removed in done.stderr
+    assert not (lakes.folder / "out").exists()
+    again = lakes.run("export", lakes.place)
+    assert again.returncode == 0
+    assert "Manifest 2 was exported from here" in again.stdout
+    assert [path.stem for path in lakes.manifests] == ["000001", "000003"]
+    lakes.json("verify", lakes.place)
+
+
+def test_where_all_manifests_were_removed_the_next_export_says_so(lakes: Lakes) -> None:
+    lakes.export()
+    shutil.rmtree(lakes.place)
+    done = lakes.run("export", lakes.place)
+    assert "Manifest 1 was exported from here" in done.stdout
+    assert [path.stem for path in lakes.manifests] == ["000002"]
+
+
+def test_a_manifest_that_is_added_meanwhile_was_not_removed(lakes: Lakes) -> None:
+    lakes.export()
+    lakes.account("delta")
+    lakes.export()
+    earlier, _ = Lake(str(lakes.place)).manifest(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEAT_LEDGER_HOME", str(lakes.folder / "home"))
+        assert later.removed(Lake(str(lakes.place)), earlier) is None
+        lakes.manifests[-1].unlink()
+        assert later.removed(Lake(str(lakes.place)), earlier)
+
+
+def test_elsewhere_the_signs_of_a_later_manifest_are_stated(
+    lakes: Lakes, tmp_path: Path
+) -> None:
+    """A file beyond it, and a witness; without either, that nothing can show it."""
+    environment = lakes.program.environment
+    witness = tmp_path / "witness"
+    witness.mkdir()
+    environment["SEAT_LEDGER_WITNESS"] = str(witness)
+    end = lose_the_last_manifest(lakes)
+    (public,) = (tmp_path / "home").rglob("*.pub")
+    environment["SEAT_LEDGER_PUBLIC_KEY"] = str(public)
+    environment["SEAT_LEDGER_HOME"] = str(tmp_path / "elsewhere")
+    by_file, by_witness = "no manifest names it", f"events; the lake has {end:,}:"
+    counts = ("billing", "counts", "--all", "--lake", lakes.place, "--format", "csv")
+    rebuilding = ("lake", "rebuild", lakes.place, "--output", tmp_path / "o")
+    commands = (
+        ("lake", "status", lakes.place),
+        ("lake", "verify", lakes.place),
+        ("lake", "verify", lakes.place, "--format", "json"),
+        (*rebuilding, "--workers", 1),
+        counts,
+    )
+    for words in commands:
+        done = lakes.program.run(*words)
+        assert done.returncode == 0, done.stderr
+        assert by_file in done.stdout + done.stderr, words
+        assert by_witness in done.stdout + done.stderr, words
+    for path in lakes.segments:
+        if int(path.name.split(".")[0].split("-")[1]) > end:
+            path.unlink()
+    done = lakes.program.run(*counts)
+    assert by_file not in done.stderr
+    assert by_witness in done.stderr
+    cannot = "nothing here can show"
+    assert cannot not in lakes.run("verify", lakes.place).stdout
+    del environment["SEAT_LEDGER_WITNESS"]
+    assert cannot in lakes.run("verify", lakes.place).stdout
+
+
+def test_a_witness_that_shows_nothing_or_something_else_is_a_finding(
+    lakes: Lakes, tmp_path: Path
+) -> None:
+    lakes.export()
+    witness = tmp_path / "witness"
+    lakes.program.environment["SEAT_LEDGER_WITNESS"] = str(witness)
+    (finding,) = lakes.findings()
+    assert finding["found"] == "it does not exist; is it mounted?"
+    counts = ("billing", "counts", "--all", "--lake", lakes.place)
+    done = lakes.program.run(*counts, "--format", "csv")
+    assert done.returncode == 0
+    assert f"The witness {witness} shows nothing: it does not exist" in done.stderr
+    witness.mkdir()
+    (finding,) = lakes.findings()
+    assert finding["found"] == "it holds no checkpoint; is it mounted?"
+    lakes.run("export", lakes.place)
+    lakes.json("verify", lakes.place)
+    (note,) = witness.glob("checkpoint-*")
+    lines = note.read_text().splitlines(keepends=True)
+    lines[2] = lines[2].replace(lines[2][0], "B" if lines[2][0] == "A" else "A", 1)
+    note.write_text("".join(lines))
+    (finding,) = lakes.findings()
+    assert "another key or ledger" in finding["found"]
+
+
+def test_what_the_store_has_beyond_the_lake_is_stated(lakes: Lakes) -> None:
+    lakes.export()
+    done = lakes.run("verify", lakes.place, "--decode")
+    assert "not in the lake" not in done.stdout
+    lakes.account("delta")
+    for words in (("--decode",), ("--served",)):
+        done = lakes.run("verify", lakes.place, *words)
+        assert done.returncode == 0
+        assert "events that are not in the lake" in done.stdout
 
 
 def test_an_older_store_is_not_exported_over_a_lake(lakes: Lakes) -> None:
