@@ -52,10 +52,14 @@ _NEVER_TO_GO = {
 
 
 class View(NamedTuple):
-    """What of a table is to be seen: named columns, and whether all of their width."""
+    """What of a table is to be seen: named columns, and whether all of their width.
+
+    Where no terminal shows it, it is as wide as it wants, or has a `width` of its own.
+    """
 
     columns: tuple[str, ...] = ()
     is_wide: bool = False
+    width: int | None = None
 
 
 class Column(NamedTuple):
@@ -183,9 +187,14 @@ def fit(columns: Sequence[Column], width: int) -> Layout:
 
 
 def _list_squeezed(columns: Sequence[Column], width: int) -> Layout | None:
-    """A list without some columns, or with long words broken; None if neither fits."""
-    for tried in (columns, [column._replace(folds=True) for column in columns]):
-        hidden = _too_much(tried, width)
+    """A list without some columns, or with long words broken; None if neither fits.
+
+    Rows that differ by more than their figures go on doing so, if that fits in any way.
+    """
+    folded = [column._replace(folds=True) for column in columns]
+    ways = [(tried, apart) for apart in (True, False) for tried in (columns, folded)]
+    for tried, apart in ways:
+        hidden = _too_much(tried, width, apart=apart)
         shown = [column for column in tried if column not in hidden]
         if len(shown) >= 2 and _least(shown) <= width:
             names = [c.title.replace("\n", " ") for c in tried if c in hidden]
@@ -214,8 +223,10 @@ def _in_note(where: str, columns: Sequence[Column]) -> list[str]:
     return [f"{where}: {', '.join(facts)}."]
 
 
-def _too_much(columns: Sequence[Column], width: int) -> list[Column]:
-    """What is left out, so that the rest fits."""
+def _too_much(
+    columns: Sequence[Column], width: int, *, apart: bool = False
+) -> list[Column]:
+    """What is left out, so that the rest fits; if `apart`, nothing that tells rows so."""
     order = {title: place for place, title in enumerate(_FIRST_TO_GO)}
     last = len(order)
 
@@ -224,13 +235,24 @@ def _too_much(columns: Sequence[Column], width: int) -> list[Column]:
         return at, -columns.index(column)
 
     hidden: list[Column] = []
-    for column in sorted(columns[1:], key=place):
+    head = [] if len({*columns[0].cells}) > 1 else columns[:1]
+    for column in sorted([*head, *columns[1:]], key=place):
         if column.name in _NEVER_TO_GO:
             continue
         if _least([each for each in columns if each not in hidden]) <= width:
             break
+        shown = [each for each in columns if each not in hidden]
+        if apart and _alike([c for c in shown if c is not column]) > _alike(shown):
+            continue
         hidden.append(column)
     return hidden
+
+
+def _alike(columns: Sequence[Column]) -> int:
+    """How many rows have the same as another in all but their figures."""
+    texts = [column.cells for column in columns if not column.is_numeric]
+    rows = list(zip(*texts, strict=True))
+    return len(rows) - len({*rows})
 
 
 def _shared(columns: Sequence[Column], width: int) -> list[int | None]:

@@ -35,7 +35,8 @@ UNBOUNDED = 10_000
 def draw(answer: Answer, view: View) -> None:
     """Print the sentence, the rows, and what stands below them."""
     terminal = sys.stdout.isatty()
-    width = None if terminal and not view.is_wide else UNBOUNDED
+    width = None if terminal else view.width or UNBOUNDED
+    width = UNBOUNDED if view.is_wide else width
     console = Console(
         no_color=is_plain(), highlight=False, width=width, soft_wrap=terminal
     )

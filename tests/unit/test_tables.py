@@ -81,6 +81,18 @@ def test_a_list_that_does_not_fit_leaves_columns_out_and_says_which() -> None:
     assert fit([SEATS, FROM, amount], 25).as_records
 
 
+def test_no_column_is_left_out_that_alone_tells_two_rows_apart() -> None:
+    mode = Column("mode", ["contracted", "contracted", "peak"], False)
+    by = Column("by", ["day", "second", "-"], False)
+    days = Column("days", ["28"] * 3, True)
+    starter = Column("sales/starter", ["2.5"] * 3, True)
+    layout = fit([days, mode, by, starter], 36)
+    assert [each.name for each in layout.columns] == ["mode", "by", "sales/starter"]
+    assert layout.notes == ["Not shown here: days (--wide shows all)."]
+    layout = fit([days, mode, by, starter], 24)
+    assert [each.name for each in layout.columns] == ["mode", "by"]
+
+
 def test_a_person_is_broken_between_name_and_address_and_nowhere_else() -> None:
     ada = "Ada Jones <ada@acme.example>"
     lines = drawn(64, SEATS, FROM, Column("holder", [ada, "-"], False))

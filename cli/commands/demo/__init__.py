@@ -40,6 +40,8 @@ QUESTIONS = (
 _AUDIT = (
     "The billing auditor: were these invoices right, when they were issued and now?"
 )
+WIDTH = 100
+"""Characters of a line where no terminal says how many it has."""
 HEAD = 3380
 """The last position of the history in a ledger that has no other."""
 
@@ -57,6 +59,7 @@ def demo(*, vendor: bool) -> None:
     session = context.find_object(Session)
     program = context.find_root().command
     assert session is not None
+    session.view = session.view._replace(width=WIDTH)
     if vendor:
         vendor_demo(context, session)
         return
