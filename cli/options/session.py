@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from seat_ledger.application import CommandService
     from seat_ledger.domain.calendar import ZoneHistory
+    from seat_ledger.projections.engine.generations import Connection
     from seat_ledger.projections.engine.set_aside import SetAside
     from seat_ledger.projections.reader import (
         AccountFacts,
@@ -175,13 +176,15 @@ class Session:
         """
         from seat_ledger.projections.reader import ConnectedReader  # noqa: PLC0415
         from seat_ledger.store import schema  # noqa: PLC0415
+        from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with self.in_words():
             try:
                 reader = ConnectedReader(self.conninfo(), patient=patient)
             except SchemaMismatch:
-                if self.database or not self._is_new():
-                    raise
+                with connect(self.conninfo(), autocommit=True) as connection:
+                    if not self._is_new(connection):
+                        raise
                 self.prepare()
                 reader = ConnectedReader(self.conninfo(), patient=patient)
             schema.check(reader.connection)
@@ -219,12 +222,9 @@ class Session:
             self.in_words(),
             connect(self.conninfo(), autocommit=True) as connection,
         ):
-            try:
-                schema.check(connection)
-            except SchemaMismatch:
-                if self.database or schema.status_of(connection).applied > 0:
-                    raise
+            if self._is_new(connection):
                 self.prepare()
+            schema.check(connection)
             if guarded:
                 guards.check(connection)
 
@@ -236,10 +236,15 @@ class Session:
         with in_words(self.database or self.embedded):
             yield
 
-    def _is_new(self) -> bool:
-        from seat_ledger.store import schema  # noqa: PLC0415
+    def _is_new(self, connection: Connection) -> bool:
+        """Whether this is the embedded database before its first use has ended.
 
-        return schema.status(self.conninfo()).applied == 0
+        The projections are made last: a process that was killed or a disk that was full
+        may have left a part of the schema.
+        """
+        from seat_ledger.projections.engine import generations  # noqa: PLC0415
+
+        return not (self.database or generations.is_installed(connection))
 
 
 def embedded_server() -> EmbeddedServer:

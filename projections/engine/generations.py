@@ -100,12 +100,12 @@ def install(conninfo: str) -> bool:
     Tables of another definition are left as they are: they serve until a rebuild.
     """
     with connect(conninfo, role="projector", autocommit=True) as connection:
-        if _is_installed(connection):
+        if is_installed(connection):
             _let_publish(connection)
             return False
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [INSTALL_LOCK])
-            if _is_installed(connection):
+            if is_installed(connection):
                 return False
             connection.execute("SET LOCAL client_min_messages = warning")
             _clear_the_way(connection)
@@ -160,7 +160,8 @@ def _clear_the_way(connection: Connection) -> None:
         connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(name))
 
 
-def _is_installed(connection: Connection) -> bool:
+def is_installed(connection: Connection) -> bool:
+    """Whether a first generation was made, as the last of all that a store needs."""
     row = connection.execute(
         "SELECT to_regclass('projection.generation') IS NOT NULL"
     ).fetchone()

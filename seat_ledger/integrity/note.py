@@ -64,6 +64,14 @@ def unbase64(text: str) -> bytes:
     return data
 
 
+def _line(text: str) -> str:
+    """A key without the line break that ends its file. Raises BadNote."""
+    line = text.removesuffix("\n")
+    if line != "".join(line.split()):
+        raise BadNote("a key is one line, with nothing before, in or after it")
+    return line
+
+
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
@@ -103,7 +111,7 @@ class Verifier(NamedTuple):
     @classmethod
     def read(cls, text: str) -> Verifier:
         """Read a public key. Raises BadNote."""
-        parts = text.strip().split("+", 2)
+        parts = _line(text).split("+", 2)
         if len(parts) != 3:
             raise BadNote("a public key reads NAME+ID+KEY")
         name, key_id, key = parts
@@ -159,7 +167,7 @@ class Signer(NamedTuple):
     @classmethod
     def read(cls, text: str) -> Signer:
         """Read a private key. Raises BadNote, which never holds what was read."""
-        parts = text.strip().split("+", 4)
+        parts = _line(text).split("+", 4)
         if len(parts) != 5 or "+".join(parts[:2]) != _PRIVATE:
             raise BadNote("the file holds no private key")
         data = unbase64(parts[4])

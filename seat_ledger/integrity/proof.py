@@ -100,12 +100,12 @@ def check(file: str, verifier: Verifier) -> Proven:
     )
 
 
-def claimed_key(file: str) -> str | None:
-    """The label of the key that a proof names, if it can be read."""
+def claimed_key(file: str) -> str:
+    """The label of the key that a proof names. Raises BadProof."""
     try:
         return signed_by(_read(file)["checkpoint"])
-    except (BadProof, BadNote, KeyError, AttributeError, TypeError):
-        return None
+    except (BadNote, KeyError, AttributeError, TypeError) as error:
+        raise _no_proof() from error
 
 
 def _no_proof() -> BadProof:

@@ -728,7 +728,7 @@ def check_proof(text: str, verifier: Verifier) -> proof.Proven:
 def verifier_of_proof(text: str, keys: KeyOptions) -> Verifier:
     """The public key for a proof: the one given, or the one here that it names.
 
-    Raises NotFound where there is none.
+    Raises NotFound where there is none, and IntegrityFailure where the file names none.
     """
     key = keys.key
     if keys.public_key:
@@ -737,21 +737,24 @@ def verifier_of_proof(text: str, keys: KeyOptions) -> Verifier:
         key = Path(variable)
     if key is not None:
         return Keys(key).verifier()
-    return verifier_of_label(proof.claimed_key(text), None)
+    try:
+        return verifier_of_label(proof.claimed_key(text), None)
+    except proof.BadProof as error:
+        raise IntegrityFailure(str(error)) from error
 
 
-def verifier_of_label(label: str | None, public_key: str | None) -> Verifier:
+def verifier_of_label(label: str, public_key: str | None) -> Verifier:
     """The public key that is named, else the one of this label on this machine.
 
     Raises NotFound (``nothing_sealed``) where there is none.
     """
     if public_key:
         return read_public(public_key)
-    own = home.keys_labelled(label) if label else None
+    own = home.keys_labelled(label)
     if own is None:
         raise NotFound(
             "nothing_sealed",
-            f"The public key {label or 'of this proof'} is not on this machine.",
+            f"The public key {label} is not on this machine.",
             try_="name it with --public-key",
         )
     return own.verifier()

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from seat_ledger.errors import system_reason
-from seat_ledger.store.embedded import EmbeddedServer
+from seat_ledger.store import schema
+from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError
+from tests.program import run_program
 from tests.support.places import folder_for_servers
 from tests.support.waiting import AT_MOST
 
@@ -68,6 +70,12 @@ def run(
     )
 
 
+def embedded(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """The program as it is installed, over the embedded server of this place."""
+    home = {"HOME": str(place), "SEAT_LEDGER_HOME": str(place / "home")}
+    return run_program(words, {"PATH": os.environ["PATH"], **home})
+
+
 def test_the_first_command_works_from_a_private_folder(
     private: Path, place: Path
 ) -> None:
@@ -98,6 +106,44 @@ def test_a_disk_that_is_full_at_a_first_start_is_reported_in_a_sentence(
         left = {file.name for file in (place / "home").iterdir()}
         assert left <= {"lock", "binaries", "socket"}
     finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("words", [["account", "list"], ["catalogue", "add", "a/b"]])
+@pytest.mark.parametrize("migrations", [1, 7, None])
+def test_a_first_use_that_was_cut_short_is_completed_by_the_next_command(
+    place: Path, migrations: int | None, words: list[str]
+) -> None:
+    server = EmbeddedServer(place / "home")
+    try:
+        schema.migrate(server.ensure_running(), up_to=migrations)
+        done = embedded(place, *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert embedded(place, "account", "list").returncode == 0
+    finally:
+        server.destroy()
+
+
+def test_a_disk_that_is_full_at_a_later_start_is_reported_with_what_is_free(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seat_ledger.store.embedded.server.START_TIMEOUT", 3)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120m,mode=755", "tmpfs", place]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    server = EmbeddedServer(place / "home")
+    try:
+        server.ensure_running()
+        server.stop()
+        ballast, free = place / "ballast", os.statvfs(place)
+        ballast.write_bytes(bytes(free.f_bavail * free.f_frsize))
+        with pytest.raises(EmbeddedServerError, match="0 MB are free") as refused:
+            server.ensure_running()
+        assert "free some disk space" in str(refused.value.try_)
+        ballast.unlink()
+        assert embedded(place, "account", "list").returncode == 0
+    finally:
+        server.destroy()
         subprocess.run(["umount", place], check=True)
 
 

@@ -119,7 +119,7 @@ def test_a_proof_is_checked_with_the_public_key_and_nothing_else(
         (["check-proof", "/nonexistent", "--public-key", "x+00000000+AAAA"], 2),
         (["check-proof", "/dev/null", "--public-key", "x+00000000+AAAA"], 2),
         (["check-proof", "/dev/null", "--public-key", "/nonexistent"], 2),
-        (["check-proof", "/dev/null"], 1),
+        (["check-proof", "/dev/null"], 3),
         (["prove"], 2),
         (["prove", "0"], 2),
         (["prove", "3", "--since", "4"], 2),

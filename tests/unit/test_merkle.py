@@ -188,6 +188,20 @@ def test_keys_are_read_back_and_never_shown() -> None:
         note.Verifier.read(str(signer.verifier).replace("seats", "other"))
 
 
+@pytest.mark.parametrize(
+    "form", ["{} ", " {}", "\n{}", "{}\n\n", "{}\r\n", "{}\x1c", "\N{NO-BREAK SPACE}{}"]
+)
+def test_a_key_has_one_spelling(form: str) -> None:
+    signer = note.Signer.generate("ledger.example.com/seats")
+    for read, key in (
+        (note.Signer.read, signer.secret()),
+        (note.Verifier.read, f"{signer.verifier}"),
+    ):
+        assert read(f"{key}\n") == read(key)
+        with pytest.raises(note.BadNote, match="one line"):
+            read(form.format(key))
+
+
 SIGNER = note.Signer.generate("ledger.example.com/seats")
 EVENTS = [
     leaf.Event(

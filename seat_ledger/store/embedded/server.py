@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -74,6 +75,8 @@ _SETTINGS = {
 
 
 _PID, _SOCKET_DIR, _STATE = 0, 4, 7  # lines of postmaster.pid
+_STARTING = "the database system is"  # starting up, or not yet accepting connections
+_LITTLE_SPACE = 64  # megabytes: one segment of the WAL has 16
 _TELLING = re.compile(r"no space|fatal|error|could not", re.IGNORECASE)
 
 
@@ -334,11 +337,22 @@ class EmbeddedServer:
         deadline = time.monotonic() + START_TIMEOUT
         while not self.is_running():
             if started.returncode != 0 or time.monotonic() > deadline:
-                raise EmbeddedServerError(
-                    f"PostgreSQL did not start: {_last_line(started, log)}",
-                    try_=f"read {log} and the files in {self.data / 'log'}",
+                raise self._not_working(
+                    f"PostgreSQL did not start: {_last_line(started, log)}"
                 )
             time.sleep(0.05)
+
+    def _not_working(self, message: str) -> EmbeddedServerError:
+        """What became of a start, and how full the disk is where that may be why."""
+        reading = f"read {self.data / 'start.log'} and the files in {self.data / 'log'}"
+        free = shutil.disk_usage(self.data).free >> 20
+        if free >= _LITTLE_SPACE:
+            return EmbeddedServerError(message, try_=reading)
+        return EmbeddedServerError(
+            f"{message.rstrip('.')}. Of the disk that holds {self.home}, {free} MB are "
+            "free.",
+            try_=f"free some disk space there; else {reading}",
+        )
 
     def _awaits_another(self) -> bool:
         """Wait for a server that works on the data already; drop stale lock files.
@@ -392,11 +406,16 @@ class EmbeddedServer:
                         connection.execute(f"CREATE DATABASE {DATABASE}")
                 break
             except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise EmbeddedServerError(
+                is_starting = "FATAL" not in f"{error}" or _STARTING in f"{error}"
+                if time.monotonic() > deadline or not is_starting:
+                    raise self._not_working(
                         f"PostgreSQL started, but accepts no connection: {error}"
                     ) from error
                 time.sleep(0.1)
+            except psycopg.Error as error:
+                raise self._not_working(
+                    f"The database {DATABASE} cannot be created: {error}"
+                ) from error
 
     # -- stopping -----------------------------------------------------------------
 
@@ -511,5 +530,6 @@ def _last_line(result: subprocess.CompletedProcess[str], log: Path | None) -> st
     lines = (result.stderr + result.stdout).strip().splitlines()
     if log is not None:
         with suppress(OSError):
-            lines += log.read_text(errors="replace").strip().splitlines()[-2:]
+            lines += log.read_text(errors="replace").strip().splitlines()[-20:]
+    lines = [line for line in lines if _TELLING.search(line)] or lines
     return " / ".join(line.strip() for line in lines[-2:]) or "no reason given"
