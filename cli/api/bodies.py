@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.requests import ClientDisconnect, Request
 
 from seat_ledger.cli.api.problems import HttpProblem
+from seat_ledger.wording import counted
 
 
 def media_type_of(request: Request) -> str:
@@ -43,7 +44,7 @@ def _too_long(most: int, try_: str | None) -> HttpProblem:
     return HttpProblem(
         413,
         "body_too_large",
-        f"The body is longer than {most:,} bytes.",
+        f"The body is longer than {counted(most, 'byte')}.",
         try_=try_,
         headers={"Connection": "close"},
     )

@@ -26,6 +26,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output.render import FORMATS
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
+from seat_ledger.wording import counted
 
 FORMS = tuple(form for form in FORMATS if form != "table")
 LONGEST_VALUE = 400
@@ -141,7 +142,7 @@ def _gathered(
             )
         if len(text) > LONGEST_VALUE:
             raise InvalidInput(
-                f"The value of '{name}' has {len(text):,} characters.",
+                f"The value of '{name}' has {counted(len(text), 'character')}.",
                 try_=f"send at most {LONGEST_VALUE}",
             )
         if _CONTROL.search(text):

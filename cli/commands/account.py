@@ -29,11 +29,12 @@ from seat_ledger.cli.options.writing import (
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RENEWED
 from seat_ledger.cli.output.printing import emit
-from seat_ledger.cli.output.render import Answer, cells, counted, print_message
+from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between_columns, window_sentences
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import CommandRefused, Conflict
+from seat_ledger.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger account show acme")
@@ -185,7 +186,7 @@ def _renew_all(fields: dict[str, Any], dry_run: bool) -> None:
     if failed:
         sentence += f" {failed} could not be renewed."
     if aside:
-        count = "1 account is" if aside == 1 else f"{aside} accounts are"
+        count = counted(aside, "account is", "accounts are")
         sentence += f" {count} set aside and skipped."
     code = 1 if failed else 0
     answer = Answer(rows, columns, sentence=sentence, exit_code=code, header=RENEWED)

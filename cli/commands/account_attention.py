@@ -12,9 +12,10 @@ from seat_ledger.cli.options.session import (
     option_one_account,
     reading,
 )
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.values import as_word
+from seat_ledger.wording import counted
 
 KINDS = {
     "due": "renewals that are due, and not recorded",

@@ -14,8 +14,9 @@ from seat_ledger.cli.options.session import (
     options_of_listing,
 )
 from seat_ledger.cli.output.printing import emit
-from seat_ledger.cli.output.render import Answer, cells, counted, harmless
+from seat_ledger.cli.output.render import Answer, cells, harmless
 from seat_ledger.store import account_readers
+from seat_ledger.wording import counted
 
 
 @click.command("let-read")

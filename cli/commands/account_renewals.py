@@ -25,11 +25,12 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.calendar_file import DayEntry, calendar_text
 from seat_ledger.cli.output.files import check_target, write_whole
-from seat_ledger.cli.output.render import Answer, cells, counted, print_message
+from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between_columns
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_ahead
 from seat_ledger.domain.values import account_id, as_word
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import AccountQuestion
@@ -122,7 +123,8 @@ def _entry(row: dict[str, Any]) -> DayEntry:
     return DayEntry(
         uid=f"{account_id(row['account'])}-{row['renewal']}@seat-ledger",
         day=row["date"],
-        summary=f"{row['account']}: renewal {row['renewal']}, {unused} seats unused",
+        summary=f"{row['account']}: renewal {row['renewal']}, "
+        f"{counted(unused, 'seat')} unused",
         description=f"{row['name']}: {held}, {unused} unused, {retired} to be retired. "
         f"Until then: seat-ledger account advise --account {as_word(row['account'])}",
         remind_before=_REMIND,
@@ -176,7 +178,8 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
         columns += cells("saved a period=saved_per_period", "a term=saved_per_term")
     to_give = [row for row in rows if row["reduce_by"]]
     notes = [
-        f"Most held: at once, in the {idle_days} days before; so many are kept.",
+        f"Most held: at once, in the {counted(idle_days, 'day')} before; so many are "
+        "kept.",
         *_open(rows),
         *_priced(rows),
     ]
@@ -224,7 +227,11 @@ def _advice(rows: list[dict[str, Any]], zones: Any) -> str:
     count = counted(sum(row["reduce_by"] for row in rows), "seat")
     accounts = dict.fromkeys(row["account"] for row in rows)
     first = min(rows, key=lambda row: row["reduce_before"])
-    where = next(iter(accounts)) if len(accounts) == 1 else f"{len(accounts)} accounts"
+    where = (
+        next(iter(accounts))
+        if len(accounts) == 1
+        else counted(len(accounts), "account")
+    )
     before = times.spelled(first["reduce_before"], zones)
     by = f"before {before}" if len(accounts) == 1 else f"the first before {before}"
     return f"{where} can give up {count}, {by}.{_saving(rows)}"

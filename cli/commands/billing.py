@@ -24,6 +24,7 @@ from seat_ledger.cli.output.matrix import (
     matrix_columns,
     matrix_range,
     matrix_rows,
+    seats_counted,
     short_quantity,
 )
 from seat_ledger.cli.output.money_words import (
@@ -31,12 +32,13 @@ from seat_ledger.cli.output.money_words import (
     prices_in_words,
     total_in_words,
 )
-from seat_ledger.cli.output.render import Answer, Column, cells, counted
+from seat_ledger.cli.output.render import Answer, Column, cells
 from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing.totals import Sum, by_rule, grouped_by, summed
+from seat_ledger.wording import counted
 
 Row = dict[str, Any]
 
@@ -236,7 +238,7 @@ def _sentence(rows: list[Row], together: Sum | None) -> str:
     if not total:
         return _billed(rows)
     periods = len({row["from"] for row in rows if not row["forecast"]})
-    what = f"The {periods} periods come" if periods > 1 else "That comes"
+    what = f"All {counted(periods, 'period')} come" if periods > 1 else "That comes"
     if len({row["account"] for row in rows}) > 1:
         what = "Together they come"
     return f"{_billed(rows)} {what} to {total}."
@@ -250,7 +252,8 @@ def _billed(rows: list[Row]) -> str:
     if len(accounts) > 1:
         current = {row["account"] for row in rows if not row["forecast"]}
         if not current:
-            return f"A forecast for {len(accounts)} accounts: no period has begun."
+            count = counted(len(accounts), "account")
+            return f"A forecast for {count}: no period has begun."
         verb = "has" if len(current) == 1 else "have"
         count = counted(len(current), "account")
         more = len(accounts) - len(current)
@@ -265,11 +268,11 @@ def _billed(rows: list[Row]) -> str:
         return _by_rules([row for row in rows if row["from"] == last["from"]])
     same = [row for row in rows if _bill(row) == _bill(last)]
     quantities = " and ".join(
-        f"{short_quantity(row['quantity'])} {row['seat_type']} seats" for row in same
+        seats_counted(row["quantity"], row["seat_type"]) for row in same
     )
     if len(same) > 2:
         total = sum((Decimal(row["quantity"]) for row in same), Decimal(0))
-        quantities = f"{short_quantity(total)} seats of {len(same)} types"
+        quantities = f"{seats_counted(total)} of {counted(len(same), 'type')}"
     when = f"the period from {last['period']}" if last["period"] else "the window"
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)
     have = "has" if idle == 1 else "have"
@@ -295,22 +298,20 @@ def _forecast(rows: list[dict[str, Any]]) -> str:
     first = rows[0]
     same = [row for row in rows if _bill(row) == _bill(first)]
     quantities = " and ".join(
-        f"{short_quantity(row['quantity'])} {row['seat_type']}" for row in same
+        seats_counted(row["quantity"], row["seat_type"]) for row in same
     )
     when = f"The period from {first['period']}" if first["period"] else "The window"
     of = first["account"]
-    return f"{when} of {of} has not begun; the forecast is {quantities} seats."
+    return f"{when} of {of} has not begun; the forecast is {quantities}."
 
 
 def _by_rules(rows: list[dict[str, Any]]) -> str:
     """From what to what a period comes, by several rules."""
     types = dict.fromkeys(row["seat_type"] for row in rows)
-    quantities = " and ".join(
-        f"{_range(rows, seat_type)} {seat_type} seats" for seat_type in types
-    )
+    ranges = "; ".join(f"{kind} {_range(rows, kind)}" for kind in types)
     period = rows[0]["period"]
     when = f"the period from {period}" if period else "the window"
-    return f"{rows[0]['account']} comes to {quantities} in {when}, by the rule."
+    return f"Seats of {rows[0]['account']} in {when}, by the rule: {ranges}."
 
 
 def _range(rows: list[dict[str, Any]], seat_type: str) -> str:

@@ -37,7 +37,7 @@ from seat_ledger.cli.output.money_words import (
     priced_text,
     prices_in_words,
 )
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.cli.output.windows import (
     OPEN_FIGURES,
     between,
@@ -48,6 +48,7 @@ from seat_ledger.domain.values import as_word
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.idle_cost import sums_of
 from seat_ledger.projections.billing.totals import added, changes_added
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -339,7 +340,7 @@ def _stood(rows: list[dict[str, Any]], period: Any, now: datetime) -> str:
 
 def _seats(rows: list[dict[str, Any]]) -> str:
     count = len({row["seat"] for row in rows})
-    return {0: "No seat", 1: "1 seat"}.get(count, f"{count} seats")
+    return counted(count, "seat") if count else "No seat"
 
 
 def _are(rows: list[dict[str, Any]]) -> str:
@@ -425,7 +426,7 @@ def compare(question: Question, known_ats: tuple[str, ...], **options: Any) -> A
         counts_query(options, question.today),
     )
     totals = changes_added(rows)
-    count = {0: "No figure", 1: "1 figure"}.get(len(rows), f"{len(rows)} figures")
+    count = counted(len(rows), "figure") if rows else "No figure"
     verb = "differ" if len(rows) > 1 else "differs"
     return question.answer(
         rows,

@@ -8,7 +8,8 @@ import click
 
 from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.options.writing import writing
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger catalogue add copilot/business")

@@ -39,6 +39,7 @@ from seat_ledger.store.connection import connect, explained, is_trusted, passwor
 from seat_ledger.store.logging_settings import logged_values
 from seat_ledger.store.store_status import store_status
 from seat_ledger.store.streams import breaks
+from seat_ledger.wording import counted
 
 
 class NotChecked(LedgerError):
@@ -221,8 +222,8 @@ def _streams(connection: Connection) -> str:
     if gaps:
         named = "; ".join(gap.sentence() for gap in gaps[:3])
         raise LedgerError(
-            f"{len(gaps):,} events do not follow the previous event of their stream: "
-            f"{named}{' …' * (len(gaps) > 3)}.",
+            f"{counted(len(gaps), 'event does', 'events do')} not follow the previous "
+            f"event of their stream: {named}{' …' * (len(gaps) > 3)}.",
             try_="restore the store from a backup",
         )
     return "every version follows the one before it"
@@ -320,8 +321,8 @@ def _persons(connection: Connection) -> str:
     keys = user_directory.keys(connection)
     if keys.locked:
         raise LedgerError(
-            f"{keys.locked:,} of {keys.users:,} users read as erased although nobody "
-            "erased them: their keys are missing.",
+            f"{keys.locked:,} of {counted(keys.users, 'user')} read as erased although "
+            "nobody erased them: their keys are missing.",
             try_="restore the table ledger.person_key from its own backup, then: "
             "seat-ledger projection rebuild",
         )
@@ -333,11 +334,11 @@ def _persons(connection: Connection) -> str:
         )
     if keys.unnamed:
         raise LedgerError(
-            f"{keys.unnamed:,} of {keys.users:,} users cannot be found by key or "
-            "e-mail.",
+            f"{keys.unnamed:,} of {counted(keys.users, 'user')} cannot be found by key "
+            "or e-mail.",
             try_="restore the table ledger.user_name from its own backup",
         )
-    return f"{keys.users:,} users, {keys.erased:,} of them erased"
+    return f"{counted(keys.users, 'user')}, {keys.erased:,} of them erased"
 
 
 @connected

@@ -19,6 +19,7 @@ from seat_ledger.cli.output.files import Partial, check_target, need
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, csv_chunks, to_json
 from seat_ledger.projections.exports import FIELDS, Field, exported
+from seat_ledger.wording import counted
 
 _AT_ONCE = 20_000
 
@@ -57,11 +58,11 @@ def export(
     rows = exported(what, question.reader, of, question.knowledge, question.now)
     if output is None:
         return _printed(question, rows, list(FIELDS[what]), session.format)
-    counted = _Counted(rows)
+    written = _Counted(rows)
     with heartbeat(f"Exporting {what}"):
-        _write(counted, FIELDS[what], output)
-    sentence = f"{counted.rows:,} rows of {what} written to {output}."
-    row = {"export": what, "rows": counted.rows, "file": str(output)}
+        _write(written, FIELDS[what], output)
+    sentence = f"{counted(written.rows, 'row')} of {what} written to {output}."
+    row = {"export": what, "rows": written.rows, "file": str(output)}
     return question.answer([row], sentence=sentence)
 
 

@@ -27,6 +27,7 @@ from seat_ledger.cli.output.render import Answer, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.domain.values import fields_of
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.importing.lines import LineOutcome
@@ -254,7 +255,9 @@ class _Report:
         """Why the import did not record all of the file."""
         if self.keep_going:
             lines, refused = sum(self.counted.values()), self.counted["refused"]
-            return LinesRefused(f"{refused:,} of {lines:,} lines were refused.")
+            return LinesRefused(
+                f"{refused:,} of {counted(lines, 'line was', 'lines were')} refused."
+            )
         failed = LedgerError(
             f"{self.file}:{stopped.line}: {stopped.message}", try_=stopped.try_
         )

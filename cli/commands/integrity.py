@@ -24,6 +24,7 @@ from seat_ledger.domain.values import as_word, fields_of, iso
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity import proof, service
 from seat_ledger.store.input_files import text_of
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.integrity.service import Sealed, SealedHere, Verified
@@ -146,7 +147,9 @@ def _sealed_in_words(sealed: Sealed | None) -> str:
     if sealed is None:
         return "There is no event to seal."
     checkpoint = sealed.checkpoint
-    extent = f"{checkpoint.size:,} events, up to position {checkpoint.position}"
+    extent = (
+        f"{counted(checkpoint.size, 'event')}, up to position {checkpoint.position}"
+    )
     if not sealed.added:
         return f"Nothing new to seal: {extent}, are already sealed."
     return (
@@ -216,9 +219,9 @@ def _verified_in_words(result: Verified) -> str:
     if result.findings:
         return f"Something differs from what was sealed. {result.findings[0].message}"
     return (
-        f"{result.sealed or result.events:,} events are as they were sealed, "
-        f"according to {result.checkpoints:,} checkpoints ({result.elsewhere:,} kept "
-        "elsewhere)."
+        f"{counted(result.sealed or result.events, 'event is', 'events are')} as "
+        f"sealed, according to {counted(result.checkpoints, 'checkpoint')} "
+        f"({result.elsewhere:,} kept elsewhere)."
     )
 
 
@@ -245,8 +248,9 @@ def _witness_notes(result: Verified) -> list[str]:
         ]
     if result.witnessed < result.sealed:
         return [
-            f"The checkpoints kept elsewhere reach to {result.witnessed:,} events: a "
-            "copy of the ledger that ends there would pass. Seal with that --witness."
+            "The checkpoints kept elsewhere reach to "
+            f"{counted(result.witnessed, 'event')}: a copy of the ledger that ends "
+            "there would pass. Seal with that --witness."
         ]
     return []
 
@@ -363,7 +367,7 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
         row["earlier_events"] = shown.earlier.size
     when = f" at {iso(checkpoint.sealed_at)}" if checkpoint.sealed_at else ""
     sentence += (
-        f" in the checkpoint of {checkpoint.size:,} events of "
+        f" in the checkpoint of {counted(checkpoint.size, 'event')} of "
         f"{checkpoint.origin}{when}."
     )
     emit(Answer([row], RECORD, sentence=sentence, in_table=row.items()))

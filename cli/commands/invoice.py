@@ -29,13 +29,13 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import (
     Answer,
     cells,
-    counted,
     document,
     to_json,
 )
 from seat_ledger.cli.output.windows import between
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import as_word
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.application import Result
@@ -235,7 +235,7 @@ def _checkpoint(invoice: Issued) -> list[str]:
     if invoice.tree_size is None:
         return []
     return [
-        f"Sealed in the checkpoint of {invoice.tree_size:,} events, root "
+        f"Sealed in the checkpoint of {counted(invoice.tree_size, 'event')}, root "
         f"{invoice.tree_root}."
     ]
 
@@ -329,8 +329,8 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     if recorded == computed:
         anew.sentence = (
             f"{issued.invoice} is reproduced, {issued.total} {issued.currency.code}: "
-            f"the same {len(recorded.encode()):,} bytes, from what was known at "
-            f"position {issued.cut_off}."
+            f"the same {counted(len(recorded.encode()), 'byte')}, from what was known "
+            f"at position {issued.cut_off}."
         )
         anew.next_command = f"seat-ledger invoice show {as_word(issued.invoice)}"
         return anew

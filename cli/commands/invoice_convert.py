@@ -15,6 +15,7 @@ from seat_ledger.cli.options.session import current_session, option_database
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, harmless, print_message
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader
@@ -98,7 +99,7 @@ def _other_period(reader: ConnectedReader) -> Callable[[str, Month], str | None]
         if period["period"] == month.first.isoformat() and period["days"] == month.days:
             return None
         return (
-            f"the period of {account} is that of {period['days']} days from "
+            f"the period of {account} is that of {counted(period['days'], 'day')} from "
             f"{period['period']}"
         )
 

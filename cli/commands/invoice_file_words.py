@@ -10,8 +10,9 @@ from seat_ledger.cli.options.bills import (
     options_of_reading,
     understood,
 )
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.values import as_word
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile

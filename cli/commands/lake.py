@@ -28,6 +28,7 @@ from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.domain.values import as_word
 from seat_ledger.errors import InvalidInput, MissingExtra
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.lake.layout import Manifest
@@ -127,9 +128,10 @@ def export(lake: str, segment_events: int | None) -> None:
     }
     if done.new:
         sentence = (
-            f"The lake has {manifest.events:,} events, up to position "
-            f"{manifest.head}: {len(done.new)} of {len(manifest.segments)} files are "
-            f"new ({written:,} bytes)."
+            f"The lake has {counted(manifest.events, 'event')}, up to position "
+            f"{manifest.head}: {len(done.new)} of "
+            f"{counted(len(manifest.segments), 'file is', 'files are')} new "
+            f"({counted(written, 'byte')})."
         )
     else:
         sentence = f"Nothing new to export: the lake is at position {manifest.head}."
@@ -175,8 +177,9 @@ def status(lake: str) -> None:
         for segment in manifest.segments
     ]
     sentence = (
-        f"Manifest {manifest.number} of ledger {manifest.ledger}: {manifest.events:,} "
-        f"events, up to position {manifest.head}, exported at {manifest.exported_at}."
+        f"Manifest {manifest.number} of ledger {manifest.ledger}: "
+        f"{counted(manifest.events, 'event')}, up to position {manifest.head}, "
+        f"exported at {manifest.exported_at}."
     )
     extra = {"manifest": manifest.number, "ledger": manifest.ledger}
     extra["exported_at"] = manifest.exported_at
@@ -261,10 +264,11 @@ def verify(
                     done = verification.verify_served(reader, place, manifest)
                 rows += done.verdicts
                 if done.changed:
-                    notes.append(
-                        f"{done.changed:,} accounts changed since the export and were "
-                        "not compared: export, and verify again."
+                    since = "that changed since the export"
+                    count = counted(
+                        done.changed, f"account {since} was", f"accounts {since} were"
                     )
+                    notes.append(f"{count} not compared: export, and verify again.")
     _emit_verdicts(rows, notes, manifest, lake)
 
 
@@ -285,7 +289,7 @@ def _emit_verdicts(
     else:
         sentence = (
             f"Everything compared is the same, up to position {manifest.head} "
-            f"({manifest.events:,} events)."
+            f"({counted(manifest.events, 'event')})."
         )
     _remark(notes)
     answer = Answer(
@@ -396,8 +400,8 @@ def rebuild(  # noqa: PLR0913, PLR0917  options of a command
         for name, number in done.rows.items()
     ]
     sentence = (
-        f"{done.events:,} events in {done.seconds:.1f} s into {output}"
-        f"{'' if share == (1, 1) else f', share {done.share}'}."
+        f"{counted(done.events, 'event')} in {done.seconds:.1f} s into "
+        f"{output}{'' if share == (1, 1) else f', share {done.share}'}."
     )
     extra = {
         key: value

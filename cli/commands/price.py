@@ -14,7 +14,8 @@ from seat_ledger.cli.options.session import (
     reading_of_accounts,
 )
 from seat_ledger.cli.options.writing import writing
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.wording import counted
 
 
 @click.group(

@@ -30,6 +30,7 @@ from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.domain.values import as_word
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -305,7 +306,7 @@ def resume(accounts: tuple[str, ...]) -> None:
     ]
     columns = cells("account", "from_position", "outcome", "position", "reason")
     done = len(rows) - len(left)
-    sentence = "1 account is" if done == 1 else f"{done} accounts are"
+    sentence = counted(done, "account is", "accounts are")
     sentence += " back in service."
     if not rows:
         sentence = "No account is set aside."

@@ -16,6 +16,7 @@ from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.errors import LedgerError, MissingExtra, OutcomeUnknown
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.engine.report import RebuildResult
@@ -230,7 +231,7 @@ def _report_result(
     )
     if error is None:
         sentence = (
-            f"Rebuilt from {document['events']:,} events up to position "
+            f"Rebuilt from {counted(document['events'], 'event')} up to position "
             f"{document['ceiling']} and put into service. {tally}"
         )
     elif result.switched:
@@ -243,8 +244,8 @@ def _report_result(
     notes = [f"The outcome is in {results}."] if results else []
     if result.compared:
         notes.append(
-            f"DuckDB computed the tables; {result.compared:,} accounts, chosen at "
-            "random, PostgreSQL too: every row is the same."
+            f"DuckDB computed the tables; {counted(result.compared, 'account')}, "
+            "chosen at random, PostgreSQL too: every row is the same."
         )
     notes += [
         f"Account {account.account_key} is back in service."

@@ -20,9 +20,10 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.names import called, person_in
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.cli.output.windows import between, is_open, window_sentences
 from seat_ledger.domain.values import as_word, parse_seat
+from seat_ledger.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger seat who 'sales/professional#7' -a acme")
@@ -345,7 +346,8 @@ def list_(question: Question, **_: Any) -> Answer:
         for row in totals
     ]
     held, bought = (sum(row[n] for row in totals) for n in ("assigned", "purchased"))
-    total = f"{held} of {counted(bought, 'seat')} of {len(totals)} types assigned"
+    seats = f"{counted(bought, 'seat')} of {counted(len(totals), 'type')}"
+    total = f"{held} of {seats} assigned"
     is_short = len(in_words) < 2
     columns = [
         *cells("seat", "holder=holder.user", "held from=holder.held_from"),

@@ -141,7 +141,7 @@ def guarded(connection: Connection) -> str:
             try_="see who made it and what for; a login that may not change the schema "
             "cannot have made it",
         )
-    return f"all {len(guards.GUARDS)} keys, checks and triggers are in place"
+    return f"all of the {len(guards.GUARDS)} guards are in place"
 
 
 @connected

@@ -22,11 +22,12 @@ from seat_ledger.cli.inputs.declared_lists import Declaration, read_declarations
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.output.files import write_whole
-from seat_ledger.cli.output.render import Answer, cells, counted, harmless
+from seat_ledger.cli.output.render import Answer, cells, harmless
 from seat_ledger.cli.output.times import span
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import LedgerError, Locked, Unavailable
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader

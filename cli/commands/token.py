@@ -13,10 +13,11 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.printing import emit
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import check_key, iso, shown
 from seat_ledger.errors import InvalidInput, NotFound
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader

@@ -18,9 +18,10 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.names import person_in
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.values import as_word, parse_seat_type, shown
+from seat_ledger.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger user history ann --account acme")
@@ -219,7 +220,7 @@ def find(question: Question, text: str, **_: Any) -> Answer:
     from seat_ledger.projections import users  # noqa: PLC0415
 
     rows = users.find(question.reader, text, question.as_of, question.knowledge)
-    count = "1 user matches" if len(rows) == 1 else f"{len(rows)} users match"
+    count = counted(len(rows), "user matches", "users match")
     columns = [*cells("account"), *_COLUMNS]
     return question.answer(
         rows,

@@ -39,6 +39,7 @@ from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
 from seat_ledger.projections.billing.audit.summary import WrongTotal
+from seat_ledger.wording import counted
 
 REQUIRED = (
     "account",
@@ -146,7 +147,7 @@ class InvoiceFile:
 
 def _too_many(name: str, most: int) -> InvalidInput:
     return InvalidInput(
-        f"{name} has more than {most:,} rows.",
+        f"{name} has more than {counted(most, 'row')}.",
         try_="audit it with 'seat-ledger invoice audit FILE', or a part of it",
     )
 
@@ -439,7 +440,7 @@ class _Lines:
         for cell in cells:
             if len(cell) > MAX_CELL:
                 raise self.refused(
-                    f"a cell has {len(cell):,} characters.",
+                    f"a cell has {counted(len(cell), 'character')}.",
                     f"the limit is {MAX_CELL:,}",
                     began,
                 )

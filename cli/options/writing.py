@@ -19,7 +19,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.printing import emit
-from seat_ledger.cli.output.render import Answer, cells, counted
+from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import (
     CommandRefused,
@@ -28,6 +28,7 @@ from seat_ledger.errors import (
     NotFound,
     OutcomeUnknown,
 )
+from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.application import CommandService, RecordedEvent, Result

@@ -226,7 +226,7 @@ def _in_note(where: str, columns: Sequence[Column]) -> list[str]:
 def _too_much(
     columns: Sequence[Column], width: int, *, apart: bool = False
 ) -> list[Column]:
-    """What is left out, so that the rest fits; if `apart`, nothing that tells rows so."""
+    """What is left out, so that the rest fits; if `apart`, nothing that tells rows."""
     order = {title: place for place, title in enumerate(_FIRST_TO_GO)}
     last = len(order)
 

@@ -165,7 +165,7 @@ class _Listing:
     def _text(self, n: int, text: str, is_total: bool) -> None:
         """A text; one that would be a formula once it is edited keeps its mark."""
         if len(text) > _MOST_TEXT:  # no spreadsheet takes more than 32,767
-            text = f"{text[:_MOST_TEXT]}… ({len(text):,} characters; CSV has them all)"
+            text = f"{text[:_MOST_TEXT]}… (a text of {len(text):,}; CSV has them all)"
         look = self._look(
             "",
             is_total,

@@ -18,6 +18,13 @@ def short_quantity(quantity: str | Decimal) -> str:
     return f"{rounded.normalize():f}"
 
 
+def seats_counted(quantity: str | Decimal, seat_type: str = "") -> str:
+    """So many seats, as people read it: ``1 seat``, ``2.5 sales/starter seats``."""
+    count = short_quantity(quantity)
+    kind = f" {seat_type}" if seat_type else ""
+    return f"{count}{kind} {'seat' if count == '1' else 'seats'}"
+
+
 def matrix_rows(rows: Sequence[Row]) -> Iterator[Row]:
     """A row for each account, period and rule, with the figures of all types in it."""
     by_rule: dict[tuple[Any, ...], Row] = {}

@@ -14,13 +14,13 @@ from seat_ledger.cli.output.files import Partial
 from seat_ledger.cli.output.layout import View
 from seat_ledger.cli.output.render import (
     Answer,
-    counted,
     csv_chunks,
     json_chunks,
     print_message,
     to_json,
 )
 from seat_ledger.cli.output.streams import write_data
+from seat_ledger.wording import counted
 
 
 def emit(answer: Answer, form: str = "") -> None:

@@ -119,11 +119,6 @@ RECORD: list[Column] = [("", itemgetter(0)), ("", itemgetter(1))]
 """The columns of a table that shows one thing, a field a line."""
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """A number and what it counts: ``1 seat``, ``2 seats``."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
 def document(answer: Answer) -> dict[str, Any]:
     """The one JSON document of an answer (CLI 2)."""
     position, recorded_at = answer.known_at or (None, None)

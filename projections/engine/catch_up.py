@@ -44,6 +44,7 @@ from seat_ledger.projections.engine.user_directory import (
     rewrite,
 )
 from seat_ledger.projections.periods.contract import AccountFacts
+from seat_ledger.wording import counted
 
 BATCH = 20_000
 REBUILD_IS_FASTER = 400_000
@@ -130,8 +131,8 @@ def _check_few_are_missing(connection: _Connection, checkpoint: int) -> None:
     assert row is not None
     if row[0] > REBUILD_IS_FASTER:
         raise SchemaMismatch(
-            f"The projections are {row[0]:,} events behind the store; rebuilding them "
-            "is faster than catching up.",
+            f"The projections are {counted(row[0], 'event')} behind the store; "
+            "rebuilding them is faster than catching up.",
             try_="seat-ledger projection rebuild",
         )
 

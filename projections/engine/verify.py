@@ -51,6 +51,7 @@ from seat_ledger.projections.engine.sql_files import filled, part, queries
 from seat_ledger.projections.engine.user_directory import PERSONAL
 from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
+from seat_ledger.wording import counted
 
 ACCOUNTS_AT_ONCE = 50
 _EVENTS_AT_ONCE = 250_000
@@ -98,7 +99,7 @@ class ProjectionVerification:
     def sentence(self) -> str:
         """The answer in words, claiming no more than was compared."""
         wrong = [row for row in self.rows if row.status == "differs"]
-        looked_at = f"{self.accounts:,} of {self.of_accounts:,} accounts"
+        looked_at = f"{self.accounts:,} of {counted(self.of_accounts, 'account')}"
         if wrong:
             many = "1 comparison" if len(wrong) == 1 else f"{len(wrong)} comparisons"
             text = f"{many} found differences: {wrong[0].difference}"

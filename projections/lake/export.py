@@ -42,6 +42,7 @@ from seat_ledger.projections.lake.layout import (
 )
 from seat_ledger.projections.reader import AccountSetAside, ConnectedReader
 from seat_ledger.store.connection import connect
+from seat_ledger.wording import counted
 
 LAKE_LOCK = 7365617437
 """Whoever exports holds it: one at a time of each ledger."""
@@ -122,9 +123,9 @@ class _Export:
             )
         if checkpoint.size > self.checkpoint.size or self._has_left(checkpoint):
             raise IntegrityFailure(
-                f"The lake {self.lake.place} has {checkpoint.size:,} events that were "
-                "sealed, and this ledger does not continue them: an older or changed "
-                "database is in place.",
+                f"The lake {self.lake.place} has {counted(checkpoint.size, 'event')} "
+                "that were sealed, and this ledger does not continue them: an older "
+                "or changed database is in place.",
                 try_="seat-ledger integrity verify",
             )
         return manifest
@@ -202,9 +203,9 @@ class _Export:
             events = sum(count for _, count in buckets)
             if events != until - first:
                 raise IntegrityFailure(
-                    f"The journal has {events:,} events from position {after + 1} to "
-                    f"{last}; {until - first:,} are sealed there. Nothing was "
-                    "exported.",
+                    f"The journal has {counted(events, 'event')} from position "
+                    f"{after + 1} to {last}; {until - first:,} are sealed there. "
+                    "Nothing was exported.",
                     try_="seat-ledger integrity verify; seat-ledger projection verify "
                     "--full",
                 )

@@ -28,6 +28,7 @@ from seat_ledger.projections.lake.layout import (
     open_manifest,
 )
 from seat_ledger.store.connection import connect
+from seat_ledger.wording import counted
 
 _UNTIL = re.compile(r"[0-9]{12,}-([0-9]{12,})\..*")
 
@@ -80,9 +81,10 @@ def _sealed_beyond(manifest: Manifest, places: Sequence[Path]) -> Iterator[str]:
         latest = witnesses.read(place).latest
         if latest is not None and latest.checkpoint.size > manifest.events:
             yield (
-                f"The witness {place} has a checkpoint of {latest.checkpoint.size:,} "
-                f"events; the lake has {manifest.events:,}: it was not exported since, "
-                "or a later manifest was removed."
+                f"The witness {place} has a checkpoint of "
+                f"{counted(latest.checkpoint.size, 'event')}; the lake has "
+                f"{manifest.events:,}: it was not exported since, or a later manifest "
+                "was removed."
             )
 
 
@@ -103,8 +105,8 @@ def recorded_since(conninfo: str, manifest: Manifest) -> str | None:
     if not count:
         return None
     return (
-        f"The store is at position {head}, and has {count:,} events that are not in "
-        "the lake: export, and verify again."
+        f"The store is at position {head}, and has {counted(count, 'event')} that are "
+        "not in the lake: export, and verify again."
     )
 
 
@@ -127,6 +129,7 @@ def witnessed(
     for other in stored:
         if other.size == checkpoint.size and other.root != checkpoint.root:
             return len(stored), (
-                f"it has another checkpoint of {other.size:,} events than the manifest"
+                f"it has another checkpoint of {counted(other.size, 'event')} than the "
+                "manifest"
             )
     return len(stored), None

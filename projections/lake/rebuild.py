@@ -17,6 +17,7 @@ from seat_ledger.domain.values import as_word
 from seat_ledger.errors import CommandRefused, IntegrityFailure
 from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, Segment
+from seat_ledger.wording import counted
 
 AT_ONCE = 160_000
 """About how many events are in memory: buckets are put together up to so many."""
@@ -225,7 +226,7 @@ class Journal:
 
         file = self.lake.open(segment.name)
         if file.size() != segment.size:
-            reason = f"it has {file.size():,} bytes"
+            reason = f"it has {counted(file.size(), 'byte')}"
             raise not_as_exported(self.lake, segment, reason)
         with self._reading(segment):
             return parquet.ParquetFile(file, page_checksum_verification=True)

@@ -41,6 +41,7 @@ from seat_ledger.projections.lake.rebuild import BucketShare, Journal, engines
 from seat_ledger.projections.lake.served import compared_with_served
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
+from seat_ledger.wording import counted
 
 LAKE = "the lake"
 
@@ -165,7 +166,9 @@ def _decoding(
             if stored is None or not stored.equals(table.cast(stored.schema)):
                 difference = difference or _first_apart(bucket, stored, table)
     if compared != segment.events and difference is None:
-        difference = f"{segment.events:,} events in the lake, {compared:,} decoded"
+        difference = (
+            f"{counted(segment.events, 'event')} in the lake, {compared:,} decoded"
+        )
     return _verdict(segment.name, "decoded again", compared, difference)
 
 

@@ -78,6 +78,7 @@ from seat_ledger.errors import (
     NotFound,
     Unavailable,
 )
+from seat_ledger.wording import counted
 
 A = TypeVar("A", bound=Aggregate)
 AHEAD = timedelta(minutes=5)
@@ -276,8 +277,9 @@ class CommandHandler:
             return
         raise CommandRefused(
             "too_many_events",
-            f"{len(instants)} renewals are due, of {self._due:,} events together; at "
-            f"most {MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
+            f"{counted(len(instants), 'renewal is', 'renewals are')} due, of "
+            f"{counted(self._due, 'event')} together; at most "
+            f"{MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
             try_=f"seat-ledger account renew -a "
             f"{as_word(self.command.envelope.account)} "
             f"--effective-at {iso(instants[0])}",
@@ -963,7 +965,7 @@ def _too_many_events(count: int) -> CommandRefused:
     """The refusal of a large command: all others wait while it is appended."""
     return CommandRefused(
         "too_many_events",
-        f"The command would record {count:,} events or more; at most "
+        f"The command would record {counted(count, 'event')} or more; at most "
         f"{MAX_EVENTS_PER_COMMAND:,} are recorded at once.",
         try_="split it into several commands",
     )

@@ -43,6 +43,7 @@ from seat_ledger.domain.values import (
     shown,
 )
 from seat_ledger.errors import InvalidInput
+from seat_ledger.wording import counted
 
 Key = Annotated[
     str,
@@ -701,7 +702,7 @@ def parse_line(text: bytes) -> dict[str, Any]:
     """The object that a line of a command file is. Raises InvalidInput."""
     if len(text) > MAX_LINE:
         raise InvalidInput(
-            f"The line has {len(text):,} bytes; the limit is {MAX_LINE:,}.",
+            f"The line has {counted(len(text), 'byte')}; the limit is {MAX_LINE:,}.",
             try_="write one command a line",
         )
     try:

@@ -54,6 +54,7 @@ from seat_ledger.domain.values import (
     iso,
 )
 from seat_ledger.errors import CommandRefused, EntryRef
+from seat_ledger.wording import counted
 
 
 class Account(AccountContract, AccountUnassignments):
@@ -249,8 +250,8 @@ class Account(AccountContract, AccountUnassignments):
             raise CommandRefused(
                 "too_many_events",
                 f"Renewal {renewal} of {self.account_key} would retire "
-                f"{pending + quantity:,} seats; at most {MAX_EVENTS_PER_COMMAND:,} are "
-                "retired at once.",
+                f"{counted(pending + quantity, 'seat')}; at most "
+                f"{MAX_EVENTS_PER_COMMAND:,} are retired at once.",
                 try_="reduce the others at a later renewal",
             )
 

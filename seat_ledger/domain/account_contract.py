@@ -23,6 +23,7 @@ from seat_ledger.domain.intervals import Interval
 from seat_ledger.domain.seats import Seat
 from seat_ledger.domain.values import FOREVER, SeatRef, as_word, iso, utc
 from seat_ledger.errors import CommandRefused, EntryRef
+from seat_ledger.wording import counted
 
 MOST_NAMED = 5
 """How many holders a refusal names at most."""
@@ -156,7 +157,8 @@ class AccountContract(AccountState):
             hint = "reverse what ends or begins these holdings after that instant"
         return CommandRefused(
             "seat_held",
-            f"{len(held)} seats of {self.account_key} are held at {iso(at)} or after.",
+            f"At {iso(at)} or after, {counted(len(held), 'seat is', 'seats are')} held "
+            f"in {self.account_key}.",
             try_=hint,
             blockers=tuple(EntryRef(self.key, h.opened) for h in in_way[:MOST_NAMED]),
             holders=tuple(in_way[:MOST_NAMED]),

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
 from seat_ledger.errors import InvalidInput, NotFound
+from seat_ledger.wording import counted
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 """Stands for an open end inside comparisons; never stored, never shown."""
@@ -130,8 +131,8 @@ def check_key(text: str, what: str = "key") -> str:
     """
     if not 1 <= len(text) <= MAX_KEY_LENGTH:
         raise InvalidInput(
-            f"The {what} {shown(text)} has {len(text)} characters; "
-            f"a key has 1 to {MAX_KEY_LENGTH}."
+            f"The {what} {shown(text)} has {counted(len(text), 'character')}; a key "
+            f"has 1 to {MAX_KEY_LENGTH}."
         )
     if _BAD_IN_KEY.search(text) or _SURROGATE.search(text):
         raise InvalidInput(
@@ -163,8 +164,8 @@ def check_text(text: str, what: str = "text") -> str:
     """
     if len(text) > MAX_TEXT_LENGTH:
         raise InvalidInput(
-            f"The {what} has {len(text):,} characters; "
-            f"at most {MAX_TEXT_LENGTH:,} are allowed."
+            f"The {what} has {counted(len(text), 'character')}; at most "
+            f"{MAX_TEXT_LENGTH:,} are allowed."
         )
     if "\x00" in text or (not text.isascii() and _SURROGATE.search(text)):
         raise InvalidInput(

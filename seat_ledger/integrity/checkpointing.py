@@ -30,6 +30,7 @@ from seat_ledger.integrity.note import (
 from seat_ledger.integrity.tiles import REBUILD, StoredCheckpoint
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
+from seat_ledger.wording import counted
 
 SEAL_LOCK = 7365617436
 """Whoever seals holds it to the commit; appends do not."""
@@ -90,7 +91,8 @@ def seal(
             connection, StoredCheckpoint(tree.size, head, note)
         ):
             raise tiles.damaged(
-                f"the size column of another checkpoint is {tree.size:,} events."
+                "the size column of another checkpoint is "
+                f"{counted(tree.size, 'event')}."
             )
     size = last.size if last else 0
     return Sealed(checkpoint, note, tree.size - size, time.monotonic() - began)
@@ -117,8 +119,9 @@ def open_stored(
         )
     if (stored.size, stored.position) != (checkpoint.size, checkpoint.position):
         raise tiles.damaged(
-            f"a row says {stored.size:,} events up to position {stored.position}; its "
-            f"signed note says {checkpoint.size:,} up to {checkpoint.position}."
+            f"a row says {counted(stored.size, 'event')} up to position "
+            f"{stored.position}; its signed note says {checkpoint.size:,} up to "
+            f"{checkpoint.position}."
         )
     return checkpoint
 
@@ -145,8 +148,8 @@ def _tree_of(connection: Connection, last: Checkpoint | None) -> merkle.Frontier
     tree = tiles.frontier(connection, last.size)
     if last.root != tree.root():
         raise tiles.damaged(
-            f"the stored tree of {last.size:,} events is not the one that was signed. "
-            "Nothing is sealed on top of it."
+            f"the stored tree of {counted(last.size, 'event')} is not the one that was "
+            "signed. Nothing is sealed on top of it."
         )
     return tree
 
@@ -159,9 +162,9 @@ def _check_count(connection: Connection, last: Checkpoint) -> None:
     count = tiles.count_until(connection, last.position)
     if count != last.size:
         raise IntegrityFailure(
-            f"{last.size:,} events are sealed, up to position {last.position}, and "
-            f"{count:,} are stored there: some were removed, moved or inserted. "
-            "Nothing was sealed.",
+            f"{counted(last.size, 'event is', 'events are')} sealed, up to position "
+            f"{last.position}, and {count:,} are stored there: some were removed, "
+            "moved or inserted. Nothing was sealed.",
             try_="seat-ledger integrity verify",
         )
 
@@ -278,8 +281,8 @@ def _fill(
         if roots.get(checkpoint.size) != checkpoint.root or tree.size != last.size:
             raise IntegrityFailure(
                 "The events do not lead to the signed checkpoint of "
-                f"{checkpoint.size:,} events, up to position {checkpoint.position}: "
-                "events were altered, or are missing. The stored hashes were left as "
-                "they are.",
+                f"{counted(checkpoint.size, 'event')}, up to position "
+                f"{checkpoint.position}: events were altered, or are missing. The "
+                "stored hashes were left as they are.",
                 try_="seat-ledger integrity verify",
             )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from seat_ledger.integrity import merkle
 from seat_ledger.integrity.hashing import Connection, rows
 from seat_ledger.integrity.leaf import at_position, decode
+from seat_ledger.wording import counted
 
 MOST = 100
 """So many differences are reported; the rest is counted."""
@@ -157,13 +158,14 @@ def _missing(run: _Run, head: int) -> Finding:
         message = f"The end is cut off: the event at position {first} is missing."
         if events > 1:
             message = (
-                f"The end is cut off: {events:,} events are missing, from position "
-                f"{first} to {last}."
+                f"The end is cut off: {counted(events, 'event is', 'events are')} "
+                f"missing, from position {first} to {last}."
             )
         return Finding("truncated", first, message, events)
     message = f"The event at position {first} is missing."
     if events > 1:
-        message = f"{events:,} events are missing between positions {first} and {last}."
+        count = counted(events, "event is", "events are")
+        message = f"{count} missing between positions {first} and {last}."
     return Finding("missing", first, message, events)
 
 

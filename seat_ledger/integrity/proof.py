@@ -27,6 +27,7 @@ from seat_ledger.integrity.note import (
     signed_by,
     unbase64,
 )
+from seat_ledger.wording import counted
 
 INCLUSION = "seat-ledger/inclusion-proof/1"
 CONSISTENCY = "seat-ledger/consistency-proof/1"
@@ -161,8 +162,9 @@ def _check_consistency(
         earlier.size, checkpoint.size, earlier.root, checkpoint.root, path
     ):
         raise BadProof(
-            f"The checkpoint of {checkpoint.size} events does not continue the one of "
-            f"{earlier.size}: history was rewritten, or the path was altered."
+            f"The checkpoint of {counted(checkpoint.size, 'event')} does not continue "
+            f"the one of {earlier.size}: history was rewritten, or the path was "
+            "altered."
         )
     if earlier.ledger is not None and earlier.ledger != checkpoint.ledger:
         raise BadProof("The two checkpoints are of different ledgers.")

@@ -53,6 +53,7 @@ from seat_ledger.integrity.verification import Verified, Witness
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import default_home
+from seat_ledger.wording import counted
 
 __all__ = ["Home", "Keys", "Sealed", "Verified", "open_home", "read_public"]
 
@@ -255,8 +256,8 @@ def _check_continues(
         ]
         if any(other.root != checkpoint.root for other in others):
             raise IntegrityFailure(
-                f"{content.place} holds two different checkpoints of {latest:,} "
-                "events. Nothing was sealed.",
+                f"{content.place} holds two different checkpoints of "
+                f"{counted(latest, 'event')}. Nothing was sealed.",
                 try_="seat-ledger integrity verify",
             )
     except BadNote as error:
@@ -278,16 +279,17 @@ def _check_continues(
         and head >= (checkpoint.position or 0)
     ):
         raise IntegrityFailure(
-            f"{content.place} keeps a checkpoint of {checkpoint.size:,} events, up to "
-            f"position {checkpoint.position}, that the database has lost: its own "
-            f"seals end at {size:,} events. Nothing was sealed.",
+            f"{content.place} keeps a checkpoint of "
+            f"{counted(checkpoint.size, 'event')}, up to position "
+            f"{checkpoint.position}, that the database has lost: its own seals end at "
+            f"{counted(size, 'event')}. Nothing was sealed.",
             try_="seat-ledger integrity verify; if the events are as signed: "
             f"{REBUILD}",
         )
     raise IntegrityFailure(
-        f"{content.place} keeps a checkpoint of {checkpoint.size:,} events, up to "
-        f"position {checkpoint.position}, that this ledger does not continue: it was "
-        "altered, or is an older copy. Nothing was sealed.",
+        f"{content.place} keeps a checkpoint of {counted(checkpoint.size, 'event')}, "
+        f"up to position {checkpoint.position}, that this ledger does not continue: it "
+        "was altered, or is an older copy. Nothing was sealed.",
         try_="seat-ledger integrity verify",
     )
 
@@ -492,10 +494,11 @@ def _lacks_events(
             )
             return Status(
                 "",
-                f"The store ends at position {head} with {count:,} events; the "
-                f"checkpoint kept in {place}, sealed {at}, has {checkpoint.size:,} "
-                f"events, up to position {checkpoint.position}: this is an older copy, "
-                "or its end was cut off.",
+                f"The store ends at position {head} with {counted(count, 'event')}; "
+                f"the checkpoint kept in {place}, sealed {at}, has "
+                f"{counted(checkpoint.size, 'event')}, up to position "
+                f"{checkpoint.position}: this is an older copy, or its end was cut "
+                "off.",
             )
     if own is not None and own.position is not None and own.position > head:
         return Status(
@@ -508,8 +511,8 @@ def _lacks_events(
             size = own.size if own else 0
             return Status(
                 "",
-                f"The database's own seals end at {size:,} events; the checkpoint kept "
-                f"in {place} has {checkpoint.size:,}: seals were lost.",
+                f"The database's own seals end at {counted(size, 'event')}; the "
+                f"checkpoint kept in {place} has {checkpoint.size:,}: seals were lost.",
             )
     return None
 
@@ -526,9 +529,10 @@ def _lacks_evidence(
         if named and own and stored and stored.checkpoint.size < own.size:
             return Status(
                 "",
-                f"The witness {content.place} ends at {stored.checkpoint.size:,} "
-                f"events; {own.size:,} are sealed. An older copy would pass against "
-                "it: seal again to bring it up to date.",
+                f"The witness {content.place} ends at "
+                f"{counted(stored.checkpoint.size, 'event')}; {own.size:,} are sealed. "
+                "An older copy would pass against it: seal again to bring it up to "
+                "date.",
             )
     if own is not None and not here.keys.exist:
         return Status("", here.missing_key().message)
@@ -544,7 +548,8 @@ def _is_sealed(
         return Status("nothing is sealed yet (seat-ledger integrity seal)")
     places = ", ".join(str(place) for place, _ in latest) or "nowhere else"
     return Status(
-        f"{own.size:,} of {count:,} events are sealed, checkpoints in {places}"
+        f"{own.size:,} of {counted(count, 'event is', 'events are')} sealed, "
+        f"checkpoints in {places}"
     )
 
 
@@ -608,7 +613,7 @@ def prove(
             raise CommandRefused(
                 "not_sealed",
                 f"The event at position {position} is not in the checkpoint of "
-                f"{checkpoint.size:,} events.",
+                f"{counted(checkpoint.size, 'event')}.",
                 try_="seat-ledger integrity seal",
             )
         if sealed is None or index >= checkpoint.size:
@@ -625,7 +630,8 @@ def prove(
         if _leads(sealed, index, checkpoint, path):
             raise _not_as_sealed(position)
         raise tiles.damaged(
-            f"they do not lead to the signed root of {checkpoint.size:,} events."
+            "they do not lead to the signed root of "
+            f"{counted(checkpoint.size, 'event')}."
         )
 
 
@@ -664,7 +670,7 @@ def _checkpoint(
     else:
         stored = tiles.checkpoint_of_size(connection, size)
     if stored is None:
-        which = "" if size is None else f" of {size:,} events"
+        which = "" if size is None else f" of {counted(size, 'event')}"
         raise NotFound(
             "nothing_sealed",
             f"There is no checkpoint{which}.",
@@ -692,8 +698,8 @@ def prove_growth(
         if not 0 < first.size <= checkpoint.size:
             raise CommandRefused(
                 "not_sealed",
-                f"The checkpoint of {checkpoint.size:,} events is not later than the "
-                f"one of {first.size:,}.",
+                f"The checkpoint of {counted(checkpoint.size, 'event')} is not later "
+                f"than the one of {first.size:,}.",
                 try_="seat-ledger integrity verify",
             )
         ranges = merkle.consistency_path(first.size, checkpoint.size)
@@ -705,7 +711,7 @@ def prove_growth(
             if _root_of_tiles(connection, checkpoint.size) != checkpoint.root:
                 raise tiles.damaged(
                     "they do not lead to the signed root of "
-                    f"{checkpoint.size:,} events."
+                    f"{counted(checkpoint.size, 'event')}."
                 ) from error
             raise IntegrityFailure(
                 str(error), try_="seat-ledger integrity verify"

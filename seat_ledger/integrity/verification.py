@@ -41,6 +41,7 @@ from seat_ledger.integrity.note import BadNote, Checkpoint, Verifier, open_check
 from seat_ledger.integrity.tiles import REBUILD, StoredCheckpoint, TileRow
 from seat_ledger.store import schema
 from seat_ledger.store.streams import breaks
+from seat_ledger.wording import counted
 
 DATABASE = "the database"
 
@@ -142,9 +143,9 @@ class _Verification:
             checkpoint.position,
         ):
             message = (
-                f"A row of the checkpoints gives {row.size:,} events up to position "
-                f"{row.position}; its signed note says {checkpoint.size:,} up to "
-                f"{checkpoint.position}. The row was altered: {REBUILD}."
+                f"A row of the checkpoints gives {counted(row.size, 'event')} up to "
+                f"position {row.position}; its signed note says {checkpoint.size:,} up "
+                f"to {checkpoint.position}. The row was altered: {REBUILD}."
             )
             self.result.findings.append(Finding("seals", None, message))
         return checkpoint
@@ -243,15 +244,16 @@ class _Verification:
         longest = max(short, key=lambda held: held.checkpoint.size)
         checkpoint = longest.checkpoint
         lacking = checkpoint.size - self.tree.size
-        count = "1 event is" if lacking == 1 else f"{lacking:,} events are"
+        count = counted(lacking, "event is", "events are")
         when = f", signed {checkpoint.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
         return Finding(
             "truncated",
             self.head,
-            f"{count} missing after position {self.head}: the "
-            f"checkpoint of {checkpoint.size:,} events kept in {longest.place}"
-            f"{when if checkpoint.sealed_at else ''}, reaches to position "
-            f"{checkpoint.position}. The end was cut off, or this is an older copy.",
+            f"{count} missing after position {self.head}: the checkpoint of "
+            f"{counted(checkpoint.size, 'event')} kept in "
+            f"{longest.place}{when if checkpoint.sealed_at else ''}, reaches to "
+            f"position {checkpoint.position}. The end was cut off, or this is an older "
+            "copy.",
             lacking,
         )
 
@@ -266,9 +268,9 @@ class _Verification:
         last = max(before, key=lambda checkpoint: checkpoint.size, default=None)
         since = (last.position or 0) + 1 if last else 1
         message = (
-            f"The checkpoint of {first.checkpoint.size:,} events kept in "
-            f"{first.place} does not match these events: something was altered "
-            f"between positions {since} and {first.checkpoint.position}"
+            f"The checkpoint of {counted(first.checkpoint.size, 'event')} kept in "
+            f"{first.place} does not match these events: something was altered between "
+            f"positions {since} and {first.checkpoint.position}"
         )
         others = f"; {len(other) - 1} more do not match" if len(other) > 1 else ""
         return Finding("checkpoint", since, f"{message}{others}.", len(other))
@@ -306,9 +308,10 @@ class _Verification:
         if lost and self.own:
             first = lost[0]
             message = (
-                f"The database has lost its own copy of {len(lost):,} checkpoints, "
-                f"such as that of {first.checkpoint.size:,} events kept in "
-                f"{first.place}. To restore them: {REBUILD}."
+                "The database has lost its own copy of "
+                f"{counted(len(lost), 'checkpoint')}, such as that of "
+                f"{counted(first.checkpoint.size, 'event')} kept in {first.place}. To "
+                f"restore them: {REBUILD}."
             )
             yield Finding("seals", None, message)
 
@@ -475,8 +478,9 @@ class _Judged:
         if len(unmatched):
             first, last = unmatched.positions()
             self.faults.append(
-                f"those of {len(unmatched):,} events between positions {first} and "
-                f"{last} are missing or were altered, and the events are as signed"
+                f"those of {counted(len(unmatched), 'event')} between positions "
+                f"{first} and {last} are missing or were altered, and the events are "
+                "as signed"
             )
 
     def _lay_side_by_side(

@@ -20,6 +20,7 @@ from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.integrity.keys import write, write_beside
 from seat_ledger.integrity.note import BadNote, Checkpoint, read_unverified
 from seat_ledger.store.input_files import read_text
+from seat_ledger.wording import counted
 
 _NOTE = re.compile(r"(?:[^\n]+\n)+\n\N{EM DASH} [^\n]+\n")
 _LATEST = "checkpoint"
@@ -90,7 +91,8 @@ def _read_folder(content: WitnessContent) -> None:
             stored = _stored_note(file, _text(file))
             if file.name not in {_LATEST, f"{_LATEST}-{stored.checkpoint.size:012}"}:
                 raise BadNote(
-                    f"it holds the checkpoint of {stored.checkpoint.size:,} events"
+                    "it holds the checkpoint of "
+                    f"{counted(stored.checkpoint.size, 'event')}"
                 )
         except (OSError, ValueError) as error:
             content.faults.append(f"{file.name} cannot be used: {_reason(error)}")
@@ -118,7 +120,7 @@ def _notes(text: str) -> Iterator[str]:
     while at < len(text):
         match = _NOTE.match(text, at)
         if match is None:
-            raise BadNote(f"no note follows after {at:,} characters")
+            raise BadNote(f"no note follows after {counted(at, 'character')}")
         yield match[0]
         at = match.end() + text.startswith("\n", match.end())
 

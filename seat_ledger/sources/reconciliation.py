@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from seat_ledger.domain.values import fold, hub_of, iso, shown
 from seat_ledger.errors import CommandRefused
 from seat_ledger.sources.refusals import UnreadableRow
+from seat_ledger.wording import counted
 
 ASSIGNED, UNASSIGNED, MOVED = "assigned", "unassigned", "moved"
 BOUGHT, FEWER_BOUGHT = "bought", "fewer_bought"
@@ -171,7 +172,8 @@ class Reconciliation:
         if too_many and "vanished" not in accepted:
             raise CommandRefused(
                 "vanished",
-                f"{len(vanished)} of {held} holders of {account} are not listed.",
+                f"{len(vanished)} of {counted(held, 'holder')} of {account} are not "
+                "listed.",
                 try_="see whether the list is whole; if so: --accept vanished",
             )
 

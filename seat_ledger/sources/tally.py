@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from seat_ledger.wording import counted
+
 
 @dataclass
 class RowTally:
@@ -19,7 +21,9 @@ class RowTally:
     def lines(self) -> list[str]:
         """The tally as people read it, a line for each reason."""
         several = self.entries > self.rows
-        entries = f", {self.entries:,} entries in them" if several else ""
+        entries = (
+            f", {counted(self.entries, 'entry', 'entries')} in them" if several else ""
+        )
         ignored = sum(self.ignored.values())
         first = (
             f"{self.rows:,} {'row' if self.rows == 1 else 'rows'} read{entries}: "

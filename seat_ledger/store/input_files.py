@@ -13,6 +13,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from seat_ledger.wording import counted
+
 _CONNECTED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 """Where the process's own descriptors have names."""
 
@@ -72,5 +74,5 @@ def text_of(stream: BinaryIO, largest: int) -> str:
     """The text of what is open already, as `read_text` reads it."""
     content = stream.read(largest + 1)
     if len(content) > largest:
-        raise OSError(errno.EFBIG, f"it has more than {largest:,} bytes")
+        raise OSError(errno.EFBIG, f"it has more than {counted(largest, 'byte')}")
     return content.decode()

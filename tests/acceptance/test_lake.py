@@ -555,7 +555,7 @@ def test_what_changed_since_the_export_is_not_compared_and_stated(lakes: Lakes) 
     lakes.account("delta")
     done = lakes.run("verify", lakes.place, "--served")
     assert done.returncode == 0, done.stderr
-    assert "1 accounts changed since the export" in done.stdout
+    assert "1 account that changed since the export was not compared" in done.stdout
 
 
 def test_an_exporter_that_is_killed_leaves_a_lake_that_reads(lakes: Lakes) -> None:

@@ -11,6 +11,7 @@ import click
 from seat_ledger.cli.commands.demo.vendor import vendor_demo
 from seat_ledger.cli.options.session import Session, option_database
 from seat_ledger.cli.output.render import print_message
+from seat_ledger.wording import counted
 
 QUESTIONS = (
     (
@@ -64,7 +65,11 @@ def demo(*, vendor: bool) -> None:
         vendor_demo(context, session)
         return
     count, last = _import(session, _shipped("history.jsonl"))
-    news = f"{count:,} commands are new" if count else "everything was in place"
+    news = (
+        f"{counted(count, 'command is', 'commands are')} new"
+        if count
+        else "everything was in place"
+    )
     print(f"Three accounts with fourteen months of history: {news}.\n")
     audit = (_AUDIT, shlex.join(["invoice", "audit", str(_shipped("invoices.csv"))]))
     for question, command in (*QUESTIONS, *([audit] if last == HEAD else [])):

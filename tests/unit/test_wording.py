@@ -1,0 +1,66 @@
+"""What is said of numbers reads as people write it: 1 seat, 2 seats."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seat_ledger.wording import counted
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = [
+    file
+    for room in ("seat_ledger", "projections", "cli")
+    for file in sorted((ROOT / room).rglob("*.py"))
+]
+PLURAL = re.compile(
+    r" (seats|users|lines|events|accounts|entries|findings|rows|periods|days|people"
+    r"|commands|invoices|checkpoints|files|bytes|types|columns|prices|renewals|notes"
+    r"|figures|holders|keys|tables|addresses|documents|tokens|characters)\b"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, "0 seats"), (1, "1 seat"), (2, "2 seats"), (1200, "1,200 seats")],
+)
+def test_a_number_and_what_it_counts(number: int, text: str) -> None:
+    assert counted(number, "seat") == text
+
+
+def test_a_plural_of_its_own_may_have_a_verb() -> None:
+    forms = [counted(number, "entry is", "entries are") for number in (1, 3)]
+    assert forms == ["1 entry is", "3 entries are"]
+
+
+def test_no_sentence_has_a_plural_whatever_the_number() -> None:
+    faults = [
+        f"{file.relative_to(ROOT)}:{line}: {text}"
+        for file in PRODUCT
+        for line, text in _plurals(ast.parse(file.read_text("utf-8")))
+    ]
+    assert faults == []
+
+
+def _plurals(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Numbers in texts before a plural, but for limits, which are constants.
+
+    Measurements, which have a format of their own, are no counts of things.
+    """
+    for text in ast.walk(tree):
+        if not isinstance(text, ast.JoinedStr):
+            continue
+        for value, after in zip(text.values, text.values[1:], strict=False):
+            if not isinstance(value, ast.FormattedValue):
+                continue
+            name = ast.unparse(value.value)
+            is_limit = re.fullmatch(r"[\w.]*\b_?[A-Z][A-Z_]+(\[.*\])?", name)
+            spec = ast.unparse(value.format_spec) if value.format_spec else ""
+            is_limit = bool(is_limit) or spec not in {"", "f','"}
+            match = isinstance(after, ast.Constant) and PLURAL.match(str(after.value))
+            if match and not is_limit:
+                yield value.lineno, f"{name}{match[0]}"
