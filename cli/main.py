@@ -215,8 +215,19 @@ def _failed(error: Exception, session: Session, *, as_json: bool) -> int:
 
 
 def _naming_commands(error: click.ClickException) -> click.ClickException:
-    """The same; of a command that is like none of its group's, with all of them."""
+    """The same; of a command that is like none of its group's, with all of them.
+
+    Of an option, those that end so are named: --seat-type for --type.
+    """
     context, text = getattr(error, "ctx", None), error.format_message()
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        ending = f"-{error.option_name.lstrip('-')}"
+        options = [name for param in context.command.params for name in param.opts]
+        longer = [name for name in options if name.endswith(ending)]
+        if longer:
+            return click.NoSuchOption(
+                error.option_name, possibilities=longer, ctx=context
+            )
     group = context and context.command
     is_unlike = text.startswith("No such command") and "Did you mean" not in text
     if not (isinstance(group, click.Group) and is_unlike):

@@ -170,22 +170,27 @@ def _held_within(
 
 def _who(question: Question, rows: list[dict[str, Any]], subject: str) -> str:
     account = question.account
-    when = times.spelled(question.as_of, account.zones)
+    is_now = question.is_now
+    instant = times.spelled(question.as_of, account.zones)
+    when = f"{'now,' if is_now else 'on'} {instant}"
+    holds = "holds" if is_now else "held"
     if unknown := question.unknown():
         return unknown
     if not rows:
-        return f"{subject} held no seat of {account.key} on {when}."
+        return f"{subject} {holds} no seat of {account.key} {when}."
     sentences = []
     for row in rows:
         holder = row["holder"]
         if holder is None:
             under = (
-                "nobody held it" if row["purchased"] else "it was not under contract"
+                f"nobody {holds} it"
+                if row["purchased"]
+                else f"it {'is' if is_now else 'was'} not under contract"
             )
-            sentences.append(f"{row['seat']} of {account.key} on {when}: {under}.")
+            sentences.append(f"{row['seat']} of {account.key} {when}: {under}.")
         else:
             name = person_in(holder)
-            sentences.append(f"{name} held {row['seat']} of {account.key} on {when}.")
+            sentences.append(f"{name} {holds} {row['seat']} of {account.key} {when}.")
     return " ".join(sentences)
 
 

@@ -662,6 +662,11 @@ class Question:
         """The account asked about, as known."""
         return self.reader.account(self.options["account"], self.knowledge)
 
+    @property
+    def is_now(self) -> bool:
+        """Whether it is asked of now, with all that is known."""
+        return self.options.get("as_of") is None and self.knowledge.is_head
+
     @lazy
     def as_of(self) -> datetime:
         """The moment asked about."""

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from seat_ledger.application import CommandService, RecordedEvent, Result
     from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.domain.invoice_draft import ComputeInvoice
+    from seat_ledger.projections.reader import ConnectedReader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -171,7 +172,7 @@ def _naming_accounts_alike(account: str) -> Iterator[None]:
     try:
         yield
     except NotFound as error:
-        if error.code == "account_not_found" and (keys := accounts_alike(account)):
+        if error.code == "account_not_found" and (keys := _accounts_near(account)):
             names = " or ".join(map(shown, keys))
             error.try_ = f"did you mean {names}? Otherwise {error.try_}"
         raise
@@ -182,9 +183,18 @@ def accounts_alike(account: str) -> list[str]:
 
     None where that cannot be asked now: nothing depends on it.
     """
+    return _advice(lambda reader: reader.accounts_alike(account, reader.knowledge()))
+
+
+def _accounts_near(account: str) -> list[str]:
+    """The accounts that may be meant by a key that there is not; none as above."""
+    return _advice(lambda reader: reader.accounts_near(account, reader.knowledge()))
+
+
+def _advice(query: Callable[[ConnectedReader], list[str]]) -> list[str]:
     try:
         with current_session().reader() as reader:
-            return reader.accounts_alike(account, reader.knowledge())
+            return query(reader)
     except Exception:  # noqa: BLE001  a command does not fail for want of advice
         return []
 

@@ -18,6 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import click
+
+from seat_ledger.domain.values import as_word
 from seat_ledger.errors import InvalidInput, LedgerError, MissingExtra, system_reason
 
 PRIVATE, PUBLIC = 0o600, 0o644
@@ -46,7 +49,8 @@ def check_target(path: Path, kind: str, *endings: str) -> None:
         *others, last = endings
         raise InvalidInput(
             f"{kind} is written as {', '.join(others)} or {last}, not as {path.name}.",
-            try_=f"name it {' or '.join(f'out{ending}' for ending in endings)}",
+            try_=_option_for(path)
+            or f"name it {' or '.join(f'out{ending}' for ending in endings)}",
         )
     if path.is_dir() or not path.parent.is_dir():
         raise InvalidInput(
@@ -54,6 +58,20 @@ def check_target(path: Path, kind: str, *endings: str) -> None:
             + ("it is a folder." if path.is_dir() else "there is no such folder."),
             try_="name a file in a folder that exists",
         )
+
+
+_OF_OPTIONS = {".ics": "--calendar", ".html": "--letter", ".md": "--letter"}
+"""Which option writes files of an ending, in commands that have it."""
+
+
+def _option_for(path: Path) -> str | None:
+    """The other option of the command that writes such a file."""
+    context = click.get_current_context(silent=True)
+    option = _OF_OPTIONS.get(path.suffix.lower())
+    if context is None or option is None:
+        return None
+    has_it = any(option in param.opts for param in context.command.params)
+    return f"{option} {as_word(str(path))}" if has_it else None
 
 
 def need(package: str, extra: str, what: str) -> None:

@@ -7,6 +7,7 @@ datetimes in UTC, and an open end is None. Every question takes what is known (a
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import (
@@ -89,16 +90,22 @@ class AccountSetAside(SchemaMismatch):
         )
 
 
-def no_such_account(key: str, alike: Sequence[str] = ()) -> NotFound:
+_NEAREST = 3
+"""So many accounts are named where one that is not there may be meant."""
+_ALMOST = 0.75
+"""From 0 to 1: how like a key another has to be, to be meant by it."""
+
+
+def no_such_account(key: str, near: Sequence[str] = ()) -> NotFound:
     """What is said of an account that is not there, or may not be seen.
 
-    `alike` are those whose keys differ from it by case or composition alone.
+    `near` are those that may be meant.
     """
-    near = f"did you mean {' or '.join(map(shown, alike))}? " if alike else ""
+    meant = f"did you mean {' or '.join(map(shown, near))}? " if near else ""
     return NotFound(
         "account_not_found",
         f"There is no account {shown(key)}.",
-        try_=f"{near}see 'seat-ledger account list'",
+        try_=f"{meant}see 'seat-ledger account list'",
     )
 
 
@@ -507,7 +514,7 @@ class ConnectedReader:
         if not rows:
             aside = self.aside_of(key)
             if aside is None:
-                raise no_such_account(key, self.accounts_alike(key, known_at))
+                raise no_such_account(key, self.accounts_near(key, known_at))
             raise AccountSetAside(aside)
         account = facts_of(rows, known_at.position)
         return self._with_unassignments([account], known_at, [account.no])[0]
@@ -518,9 +525,23 @@ class ConnectedReader:
         Keys are compared exactly: they are different accounts, which look alike.
         """
         folded = fold(key)
+        return [
+            other
+            for other in self._about_as_long(key, known_at)
+            if other != key and fold(other) == folded
+        ]
+
+    def accounts_near(self, key: str, known_at: Knowledge) -> list[str]:
+        """The accounts that may be meant by a key that there is not."""
+        if alike := self.accounts_alike(key, known_at):
+            return alike
+        by_folded = {fold(each): each for each in self._about_as_long(key, known_at)}
+        near = difflib.get_close_matches(fold(key), by_folded, _NEAREST, _ALMOST)
+        return [by_folded[each] for each in near]
+
+    def _about_as_long(self, key: str, known_at: Knowledge) -> list[str]:
         rows = self.ask("accounts", "about_as_long", known_at, length=len(key))
-        keys = [row["account_key"] for row in rows]
-        return [each for each in keys if each != key and fold(each) == folded]
+        return [row["account_key"] for row in rows]
 
     def _with_unassignments(
         self,

@@ -161,7 +161,8 @@ def _replicate(conninfo: str, place: Path, events: int) -> int:
             name = f"journal/copy-{copy:04d}-{Path(segment.name).name}"
             rows = _moved(lake.path(segment.name), segment.buckets, copy * shift)
             write_segment(Path(lake.path(name)), rows)
-            segments.append(segment._replace(name=name))
+            size, sha256 = lake.digest(name)
+            segments.append(segment._replace(name=name, size=size, sha256=sha256))
     whole = manifest._replace(
         number=manifest.number + 1,
         head=manifest.head + shift * -(-events // manifest.events),

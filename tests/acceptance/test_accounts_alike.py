@@ -35,6 +35,9 @@ def test_a_key_that_is_not_there_offers_the_account_that_looks_like_it(
         ):
             hint = program.refused("account_not_found", *words)["try"]
             assert f"did you mean '{CAFE}'?" in hint, words
+    for words in (("user", "list"), ("seat", "buy", "sales/professional", 1)):
+        near = program.refused("account_not_found", *words, "-a", "ohter")["try"]
+        assert "did you mean 'other'?" in near
     hint = program.refused("account_not_found", "account", "show", "nobody")["try"]
     assert "did you mean" not in hint
 

@@ -199,6 +199,8 @@ def test_completion_installs_itself_where_the_shell_looks(
         ("event list --type removed", "Did you mean UserRemoved or UserRenamed or "
          "EntryReversed? All: seat-ledger help events"),
         ("event list --type soon", "no type of event."),
+        ("billing explain -a e --type x", "Did you mean '--seat-type'?"),
+        ("account renewals --output no/r.ics", "Try: --calendar no/r.ics"),
     ],
 )  # fmt: skip
 def test_what_is_typed_wrongly_is_answered_with_what_can_stand_there(

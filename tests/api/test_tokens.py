@@ -239,6 +239,15 @@ def test_a_token_of_an_account_that_is_not_there_says_so(program: Program) -> No
     assert "'acme' yet" not in done.out + done.err
 
 
+def test_of_an_account_that_is_not_there_a_token_learns_no_others(
+    program: Program, closed: Client
+) -> None:
+    headers = bearer(create(program, *BILLING, "--account", "acmee")["token"])
+    answered = closed.send("GET", "/v1/seat/list?account=acmee", **headers)
+    assert answered.problem() == (404, "account_not_found")
+    assert "'acme'" not in answered.text
+
+
 def test_a_token_that_is_not_there_cannot_be_revoked(program: Program) -> None:
     program.refused("token_not_found", "token", "revoke", "nothing")
 
