@@ -262,7 +262,9 @@ class Writer:
         if self._drafting is None:
             self._drafting = Drafting(self.session.reader)
         drafting = self._drafting
-        return drafting if asking.dry_run else sealing(self.session, drafting)
+        if asking.dry_run:
+            return drafting
+        return sealing(self.session, drafting, serves=True)
 
     def close(self) -> None:
         """Let what is being recorded end, and let go of the database."""

@@ -21,6 +21,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import (
     accounts_alike,
+    look_alike,
     one_of_several,
     options_of_writing,
     record,
@@ -32,7 +33,6 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between_columns, window_sentences
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
-from seat_ledger.domain.values import shown
 from seat_ledger.errors import CommandRefused, Conflict
 from seat_ledger.wording import counted
 
@@ -74,11 +74,7 @@ def group() -> None:
 def open_(account: str, **_: Any) -> None:
     """Open an account under a key."""
     for other in accounts_alike(account):
-        print_message(
-            f"Warning: there is an account {shown(other)}, from which {shown(account)} "
-            "differs by case or by how accents are composed alone. Keys are compared "
-            "exactly: these are two accounts."
-        )
+        print_message(look_alike(account, other))
 
 
 @group.command("set-time-zone")

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from seat_ledger.cli.options.session import (
+    FilePath,
     Question,
     current_session,
     option_one_account,
@@ -33,7 +34,7 @@ _AT_ONCE = 20_000
     "--output",
     "-o",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     help="A .csv, .jsonl or .parquet file; otherwise use --format csv or jsonl.",
 )
 @reading

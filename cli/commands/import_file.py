@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,11 +22,12 @@ from seat_ledger.cli.options.session import (
     options_of_answering,
 )
 from seat_ledger.cli.options.stopping import Stopping, stopped_by_signals
+from seat_ledger.cli.options.writing import look_alike
 from seat_ledger.cli.output.failures import advice
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
-from seat_ledger.domain.values import fields_of
+from seat_ledger.domain.values import fields_of, fold
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
 from seat_ledger.wording import counted
 
@@ -92,6 +94,7 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
         ) as outcomes,
     ):
         report.emit(outcomes, session.format)
+    report.warn_of_look_alikes()
     if report.failed is not None:
         raise report.failed
     if report.stopped is None:
@@ -101,6 +104,21 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
     if session.format in {"json", "jsonl"}:
         raise report.failure(report.stopped)
     raise click.exceptions.Exit(1 if keep_going else report.stopped.exit_code)
+
+
+_MOST_WARNINGS = 5
+
+
+def _look_alikes(opened: set[str], stored: list[str]) -> list[tuple[str, str]]:
+    """Each account of a file with each other one that it is but for case or
+    composition: one that was there, or is opened by the file as well.
+    """
+    by_fold: dict[str, set[str]] = {}
+    for key in (*opened, *stored):
+        by_fold.setdefault(fold(key), set()).add(key)
+    return [
+        (key, o) for key in sorted(opened) for o in sorted(by_fold[fold(key)] - {key})
+    ]
 
 
 def _workers(stream: BinaryIO) -> int:
@@ -127,6 +145,30 @@ class _Report:
         self.failed: Exception | None = None
         self.last: int | None = None
         self.is_interrupted = False
+        self.opened: set[str] = set()
+        """The accounts that lines of the file open, whatever becomes of them."""
+        self.stored: list[str] | None = None
+        """Those that there were before the first of them."""
+
+    def _note_opened(self, line: bytes) -> None:
+        if self.stored is None:
+            self.stored = []
+            with suppress(Exception), current_session().reader() as reader:
+                self.stored = reader.every_account(reader.knowledge())
+        self.opened |= _opened_by(line)
+
+    def warn_of_look_alikes(self) -> None:
+        """Point out accounts that look like others, as `account open` does."""
+        words = ("recorded", "would_record")
+        if not any(self.tally["open_account", word] for word in words):
+            return
+        pairs = _look_alikes(self.opened, self.stored or [])
+        for account, other in pairs[:_MOST_WARNINGS]:
+            print_message(look_alike(account, other))
+        if len(pairs) > _MOST_WARNINGS:
+            more = len(pairs) - _MOST_WARNINGS
+            there = counted(more, "more such pair is", "more such pairs are")
+            print_message(f"{there} among the accounts of {self.file}.")
 
     def until_stopped(
         self, lines: Iterator[bytes | None], stopping: Stopping
@@ -135,6 +177,8 @@ class _Report:
         for line in lines:
             if stopping.is_set():
                 break
+            if line is not None and b"open_account" in line:
+                self._note_opened(line)
             yield line
         if stopping.is_set():
             print_message(
@@ -264,6 +308,15 @@ class _Report:
         failed.code = stopped.code or failed.code
         failed.exit_code = stopped.exit_code
         return failed
+
+
+def _opened_by(line: bytes) -> set[str]:
+    try:
+        fields = json.loads(line)
+        account = fields["account"] if fields["op"] == "open_account" else None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return set()  # what is read of it says so
+    return {account} if isinstance(account, str) else set()
 
 
 def _row(outcome: LineOutcome) -> dict[str, Any]:

@@ -59,7 +59,7 @@ _option_witness = click.option(
     "--witness",
     "places",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     envvar="SEAT_LEDGER_WITNESS",
     show_envvar=True,
     help="A folder or file of checkpoints, best on another machine; can be "

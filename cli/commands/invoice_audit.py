@@ -17,7 +17,7 @@ from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_w
 from seat_ledger.cli.options.counting import books_of, option_price_file
 from seat_ledger.cli.options.lake import reading_lakes_of_accounts
 from seat_ledger.cli.options.languages import language_option, option_language
-from seat_ledger.cli.options.session import Question, serve_by
+from seat_ledger.cli.options.session import FilePath, Question, serve_by
 from seat_ledger.cli.output.audit_words import sentence
 from seat_ledger.cli.output.files import check_target
 from seat_ledger.cli.output.finding_words import findings_of, grouped, sentence_of
@@ -46,7 +46,7 @@ STDIN = Path("-")
 @click.option(
     "--report",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     help="Also write a report, such as out.html or out.xlsx.",
 )
 @click.option(
@@ -58,7 +58,7 @@ STDIN = Path("-")
 @click.option(
     "--letter",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     help="Also write a letter to the vendor: out.html or out.md.",
 )
 @click.option(

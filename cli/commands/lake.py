@@ -19,6 +19,7 @@ from seat_ledger.cli.options.lake import (
 )
 from seat_ledger.cli.options.session import (
     SIZE,
+    FilePath,
     current_session,
     options_of_answering,
     options_of_listing,
@@ -318,7 +319,7 @@ def _emit_verdicts(
     "--output",
     "-o",
     required=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=FilePath(file_okay=False, path_type=Path),
     help="The folder for the tables, one folder each.",
 )
 @click.option(

@@ -16,6 +16,7 @@ from seat_ledger.cli.commands.projection_rebuild import (
 from seat_ledger.cli.options.session import (
     SIZE,
     F,
+    FilePath,
     FiniteNumber,
     Session,
     current_session,
@@ -226,7 +227,7 @@ def _follow(conninfo: str, poll: float) -> None:
 )
 @click.option(
     "--results",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FilePath(dir_okay=False, path_type=Path),
     default=Path(RESULTS),
     show_default=True,
     envvar="SEAT_LEDGER_RESULTS",

@@ -11,7 +11,7 @@ import click
 from seat_ledger.cli import reports
 from seat_ledger.cli.options.counting import counts_query, options_of_counting
 from seat_ledger.cli.options.languages import language_option, option_language
-from seat_ledger.cli.options.session import Question, option_account, reading
+from seat_ledger.cli.options.session import FilePath, Question, option_account, reading
 from seat_ledger.cli.output.i18n import words_of
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells
@@ -40,7 +40,7 @@ _REPEATED_OPTIONS = (
     "-o",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(path_type=Path),
     help="The report file: .html or .xlsx.",
 )
 @option_language

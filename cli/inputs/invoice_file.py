@@ -188,7 +188,7 @@ class _Lines:
         self.of, self.file, self.number, self.last = of, file, 0, ""
         self.reading = of.reading
         stated = of.reading.date_format
-        self.dates = DateReader(stated) if stated else None
+        self.dates = None if stated is None else DateReader(stated)
         self.added = self.added_since = self.taxes = Fraction(0)
         self.pending: list[str] = []
         self.numbers = _Numbers(self.refused)

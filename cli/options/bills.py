@@ -159,7 +159,7 @@ def _check_with_mapping(
     columns: Mapping[str, str], defaults: Mapping[str, str], date_format: str | None
 ) -> None:
     """Refuse what a mapping says already, and the lack of what none says."""
-    if columns or date_format:
+    if columns or date_format is not None:
         raise click.UsageError(
             "With --with the mapping says what the columns and dates are; leave out "
             "--column and --date-format."

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
     )
 
 
-def sealing(session: Session, compute: ComputeInvoice) -> ComputeInvoice:
-    """Compute an invoice, then seal what it was computed from."""
+def sealing(
+    session: Session, compute: ComputeInvoice, *, serves: bool = False
+) -> ComputeInvoice:
+    """Compute an invoice, then seal what it was computed from.
+
+    A program that `serves` others makes no key for a database that was named: each of
+    its copies would make one, in a folder that may go with it, and for what a lost
+    key has sealed there is no other.
+    """
+    makes_key = session.database is None or not serves
 
     def computed(request: InvoiceRequest) -> InvoiceDraft:
         draft = compute(request)
-        checkpoint = _sealed(session)
+        checkpoint = _sealed(session, makes_key=makes_key)
         if checkpoint is None:
             return draft
         return draft._replace(tree_size=checkpoint[0], tree_root=checkpoint[1])
@@ -32,7 +40,7 @@ def sealing(session: Session, compute: ComputeInvoice) -> ComputeInvoice:
     return computed
 
 
-def _sealed(session: Session) -> tuple[int, str] | None:
+def _sealed(session: Session, *, makes_key: bool) -> tuple[int, str] | None:
     """Size and root of a checkpoint up to the head; none where this is not the place.
 
     Raises IntegrityFailure where the ledger is not the one that was sealed.
@@ -41,14 +49,19 @@ def _sealed(session: Session) -> tuple[int, str] | None:
     from seat_ledger.integrity import service  # noqa: PLC0415
 
     try:
-        sealed = service.seal_here(
-            session.conninfo(), session.database, service.named_witnesses()
-        ).sealed
+        here = service.seal_here(
+            session.conninfo(),
+            session.database,
+            service.named_witnesses(),
+            service.SealOptions(makes_key=makes_key),
+        )
     except (IntegrityFailure, Locked):
         raise
     except LedgerError as error:
         print_message(f"The invoice carries no checkpoint: {error.message}")
         return None
-    if sealed is None:
+    if here.new_key is not None:
+        print_message(f"A new sealing key is in {here.new_key}. Keep a copy of it.")
+    if here.sealed is None:
         return None
-    return sealed.checkpoint.size, sealed.checkpoint.root.hex()
+    return here.sealed.checkpoint.size, here.sealed.checkpoint.root.hex()

@@ -73,12 +73,23 @@ class FiniteNumber(click.FloatRange):
 
 
 class FreeText(click.types.StringParamType):
-    """A text that can be stored and printed."""
+    """A text that can be stored and printed; an option's has a character at least.
+
+    An empty one is a variable of a script that was not set: what would be limited by it
+    is not to be answered, sealed or served without that limit.
+    """
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """Read it. Raises InvalidInput."""
+        """Read it, or fail as click does. Raises InvalidInput."""
         text = super().convert(value, param, ctx)
+        is_option = isinstance(param, click.Option)
+        if not text and is_option and param.name not in _MAY_BE_EMPTY:
+            self.fail("It is empty: give a value, or leave it out.", param, ctx)
         return check_text(text, (param and param.name) or "text")
+
+
+_MAY_BE_EMPTY = {"reason"}
+"""Options whose empty text is judged by what they are for."""
 
 
 def _countable(number: int, kind: click.ParamType[Any], param: Any, ctx: Any) -> int:

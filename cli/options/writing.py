@@ -199,6 +199,15 @@ def _advice(query: Callable[[ConnectedReader], list[str]]) -> list[str]:
         return []
 
 
+def look_alike(account: str, other: str) -> str:
+    """The warning that a new account looks like another one."""
+    return (
+        f"Warning: there is an account {shown(other)}, from which {shown(account)} "
+        "differs by case or by how accents are composed alone. Keys are compared "
+        "exactly: these are two accounts."
+    )
+
+
 @contextmanager
 def _in_words_of_options() -> Iterator[None]:
     """Let an error name the options that were typed, not the fields of a file."""

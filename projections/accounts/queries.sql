@@ -39,6 +39,14 @@ SELECT account_key
  ORDER BY account_key
  LIMIT 20000;
 
+-- every_key --
+-- The keys of all accounts, as far as somebody looks through them.
+SELECT account_key
+  FROM account
+ WHERE account_no <= %(known_position)s::bigint
+ ORDER BY account_key
+ LIMIT 200000;
+
 -- keys --
 -- The keys of some accounts.
 SELECT account_no, account_key

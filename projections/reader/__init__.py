@@ -543,6 +543,11 @@ class ConnectedReader:
         rows = self.ask("accounts", "about_as_long", known_at, length=len(key))
         return [row["account_key"] for row in rows]
 
+    def every_account(self, known_at: Knowledge) -> list[str]:
+        """The keys of the accounts, as many as somebody looks through."""
+        rows = self.ask("accounts", "every_key", known_at)
+        return [row["account_key"] for row in rows]
+
     def _with_unassignments(
         self,
         accounts: Iterable[AccountFacts],

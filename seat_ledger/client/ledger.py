@@ -102,7 +102,9 @@ class SeatLedger(Operations):
             return None
         if self._drafting is None:
             self._drafting = Drafting(self._session.reader)
-        return self._drafting if dry_run else sealing(self._session, self._drafting)
+        if dry_run:
+            return self._drafting
+        return sealing(self._session, self._drafting, serves=True)
 
     def _look_aside(self) -> None:
         now = time.monotonic()

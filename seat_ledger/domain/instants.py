@@ -69,7 +69,7 @@ def find_instant(text: str, zones: ZoneHistory) -> datetime | None:
             resolve_date(wall.date(), zones) if hour is None else resolve(wall, zones)
         )
     except (ValueError, OverflowError) as error:
-        raise beyond(text) from error
+        raise beyond(text, error) from error
 
 
 def refused_form(text: str) -> str:
@@ -87,16 +87,21 @@ def _with_offset(text: str) -> datetime:
         read = datetime.fromisoformat(f"{day}T{clock}")
         return within(read.astimezone(UTC))
     except (ValueError, OverflowError) as error:
-        raise beyond(text) from error
+        raise beyond(text, error) from error
 
 
 def within(instant: datetime) -> datetime:
-    """An instant that has a local time in every zone. Raises ValueError."""
+    """An instant that has a local time in every zone. Raises OverflowError."""
     if not 2 <= instant.year <= 9998:
-        raise ValueError("at the edge of the calendar")
+        raise OverflowError("at the edge of the calendar")
     return instant
 
 
-def beyond(text: str) -> InvalidInput:
-    """What has the form of a date or time, and is none."""
+def beyond(text: str, error: Exception) -> InvalidInput:
+    """What has the form of a date or time, and is none, or lies at the edge."""
+    if isinstance(error, OverflowError) or text.strip()[:4] in {"0000", "9999"}:
+        return InvalidInput(
+            f"{shown(text)} lies outside the calendar, whose first instant is "
+            "0002-01-01T00:00:00Z and whose last is just before 9999-01-01T00:00:00Z."
+        )
     return InvalidInput(f"{shown(text)} is not a calendar date or time.")

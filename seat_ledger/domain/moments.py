@@ -152,7 +152,7 @@ def _span(text: str, zones: ZoneHistory, now: datetime) -> Span:
             return Span(first, following)
         instant = _minutes_ago(lower, now) or _by_clock(lower, today, zones)
     except (ValueError, OverflowError) as error:
-        raise beyond(text) from error
+        raise beyond(text, error) from error
     if instant is None:
         raise _unreadable(word)
     return Span(instant, instant)

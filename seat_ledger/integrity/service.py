@@ -69,6 +69,7 @@ class SealOptions:
     name: str | None = None
     processes: int | None = None
     rebuild_tiles: bool = False
+    makes_key: bool = True
 
 
 class SealedHere(NamedTuple):
@@ -93,7 +94,8 @@ def seal_here(
     places: Sequence[Path] = (),
     options: SealOptions = SealOptions(),
 ) -> SealedHere:
-    """Seal with the key of this machine, made where nobody has sealed before.
+    """Seal with the key of this machine, made where nobody has sealed before, and where
+    the options let it.
 
     The checkpoint is kept in the named places and at home. Raises NotFound
     (``key_missing``) where another key has sealed, and as :func:`seal`.
@@ -105,6 +107,13 @@ def seal_here(
     new_key = None if here.keys.private.exists() else here.keys.private
     if new_key is not None:
         _check_may_make(here, contents)
+        if not options.makes_key:
+            raise NotFound(
+                "nothing_sealed",
+                "No key has sealed this ledger yet, and a program that serves others "
+                "makes none: its folder may not last.",
+                try_="seal once where the key is to stay: seat-ledger integrity seal",
+            )
         if not _has_events(conninfo) and options.name is None:
             return SealedHere(None, [], [], None, None)
     name = options.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from pathlib import Path
 
@@ -40,6 +41,22 @@ def test_a_key_that_is_not_there_offers_the_account_that_looks_like_it(
         assert "did you mean 'other'?" in near
     hint = program.refused("account_not_found", "account", "show", "nobody")["try"]
     assert "did you mean" not in hint
+
+
+def test_a_file_that_opens_accounts_which_look_like_others_is_warned_of(
+    program: Program, tmp_path: Path
+) -> None:
+    keys = [*ALIKE, "plain", "Shop", "shop"]
+    file = tmp_path / "accounts"
+    file.write_text("".join(json.dumps({**OPEN, "account": k}) + "\n" for k in keys))
+    for words in (("--dry-run",), (), ("--format", "json")):
+        done = program.run("import", file, *words)
+        assert done.status == 0, done.err
+        warned = done.err.count("Warning: there is an account")
+        # the four of the café, each with three others, and the two shops
+        assert warned == (0 if "json" in words else 5), done.err
+        assert ("6 more such pairs" in done.err) == (warned == 5)
+        assert "'plain'" not in done.err
 
 
 def test_opening_an_account_that_looks_like_another_one_is_warned_of(

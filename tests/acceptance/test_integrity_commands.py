@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import psycopg
 import pytest
 
 from seat_ledger.application import CommandService
+from tests.api.api_server import serving
 from tests.program import run_program
 
 
@@ -148,6 +150,7 @@ def test_an_invoice_carries_the_checkpoint_that_its_knowledge_is_sealed_in(
 ) -> None:
     done = auditor.any(*ISSUE, *PRICE)
     assert done.returncode == 0, done.stderr
+    assert "A new sealing key is in" in done.stderr
     shown = auditor.any(*SHOW).stdout
     text = json.loads(shown)
     assert text["cut_off"] <= text["checkpoint"]["events"] < text["position"]
@@ -169,6 +172,52 @@ def test_an_invoice_is_issued_without_a_checkpoint_where_another_key_seals(
     assert (done.returncode, "carries no checkpoint" in done.stderr) == (0, True)
     assert json.loads(auditor.any(*SHOW).stdout)["checkpoint"] is None
     assert not list(auditor.home.rglob("integrity.key"))
+
+
+SERVED = """
+import json, os, sys
+from seat_ledger import SeatLedger
+with SeatLedger.open(os.environ["SEAT_LEDGER_DATABASE_URL"]) as ledger:
+    ledger.issue_invoice("acme", **json.loads(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("by", ["http", "python"])
+def test_who_serves_others_seals_an_invoice_with_a_key_that_is_there_and_makes_none(
+    auditor: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Each copy of a server would make one, in a folder that may go with it."""
+    conninfo = auditor.environment["SEAT_LEDGER_DATABASE_URL"]
+    server = tmp_path / "server"
+    monkeypatch.setenv("SEAT_LEDGER_HOME", str(server))
+    monkeypatch.setenv("SEAT_LEDGER_DATABASE_URL", conninfo)
+    token = ("token", "create", "--actor", "system:shop", "--role", "writer")
+    (row,) = json.loads(auditor.any(*token, "--format", "json").stdout)["rows"]
+
+    def issue(invoice: str, period: str) -> Any:
+        prices = {"sales/professional": "90.00"}
+        fields = {"invoice": invoice, "period": period, "currency": "EUR"}
+        fields |= {"unit_prices": prices}
+        if by == "http":
+            command = {"op": "issue_invoice", "account": "acme", **fields}
+            with serving(conninfo, writes=True) as client:
+                client.headers = {"Authorization": f"Bearer {row['token']}"}
+                assert client.post(command).status == 201
+        else:
+            words = [sys.executable, "-c", SERVED, json.dumps(fields)]
+            subprocess.run(words, check=True)
+        shown = auditor.any("invoice", "show", invoice, "--format", "json").stdout
+        return json.loads(shown)["checkpoint"]
+
+    assert issue("A-1", "2025-03-05") is None
+    assert not list(tmp_path.rglob("integrity.key"))
+    assert auditor.run("seal").returncode == 0  # so that whoever keeps the key can
+    (key,) = auditor.home.rglob("integrity.key")
+    assert issue("A-2", "2025-04-05") is None
+    monkeypatch.setenv("SEAT_LEDGER_INTEGRITY_KEY", str(key))
+    assert issue("A-3", "2025-05-05")["events"] > 10
+    assert list(tmp_path.rglob("integrity.key")) == [key]
+    assert auditor.run("verify").returncode == 0
 
 
 def test_no_invoice_is_issued_from_a_ledger_that_does_not_continue_what_was_sealed(

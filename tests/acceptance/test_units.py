@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,34 @@ class Confined:
             if codes[-1]:
                 break
         return codes
+
+
+ISSUED = """
+import os
+from seat_ledger import SeatLedger
+with SeatLedger.open(os.environ["SEAT_LEDGER_DATABASE_URL"]) as ledger:
+    ledger.issue_invoice("acme", invoice="A-1", period="2025-03-05", currency="EUR",
+                         unit_prices={"sales/professional": "90.00"})
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can close folders so")
+def test_the_night_seals_what_a_server_that_records_has_issued(
+    database: str, tmp_path: Path
+) -> None:
+    """Each has a folder of its own, and the key is the nightly job's."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode != 0:
+        pytest.skip("no mount namespace can be made here")
+    program = Program(database)
+    assert program.lines(OPEN, BUY, ANN).returncode == 0
+    fields = {"SEAT_LEDGER_DATABASE_URL": database}
+    server = Confined("api", tmp_path, **fields)
+    done = server.run(sys.executable, "-c", ISSUED)
+    assert (done.returncode, "carries no checkpoint" in done.stderr) == (0, True)
+    nightly = Confined("nightly", tmp_path, **fields)
+    assert nightly.ends_with() == [0] * 5
+    (key,) = tmp_path.rglob("integrity.key")
+    assert key.is_relative_to(nightly.fields["SEAT_LEDGER_HOME"])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can close folders so")

@@ -124,7 +124,10 @@ def test_a_time_of_day_is_one_instant(text: str, instant: str) -> None:
         ("2026-02-30", "not a calendar date"),
         ("25:00", "not a calendar date"),
         ("-99999y", "outside the calendar"),
-        ("0001", "not a calendar date"),
+        ("0001", "outside the calendar"),
+        ("9999-12-31", "just before 9999-01-01T00:00:00Z"),
+        ("9998-12-31T23:30-05:00", "outside the calendar"),
+        ("0000-01-01", "outside the calendar"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_every_form(text: str, reason: str) -> None:
