@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -196,6 +197,11 @@ def _counted_elsewhere(*of: Any) -> list[Row] | None:
     return counted_by_duckdb(*of)
 
 
+def _group(row: dict[str, Any]) -> str:
+    """The group of a sum; a quarter as people write it: 2026-Q1."""
+    return re.sub(r"^(\d{4})q([1-4])$", r"\1-Q\2", row["group"])
+
+
 def _by_group(
     question: Question,
     grouping: str,
@@ -208,7 +214,8 @@ def _by_group(
     return question.answer(
         rows,
         [
-            *cells(f"{grouping}=group", "figures", "amount|not priced", "currency"),
+            (grouping, _group),
+            *cells("figures", "amount|not priced", "currency"),
             *cells("not priced=not_priced"),
         ],
         sentence=f"{counted(len(rows), 'figure')} by {grouping} come to {total}.",

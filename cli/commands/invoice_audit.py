@@ -207,7 +207,7 @@ def _judged(
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
     audit.settle(question.reader, spool)
-    question.is_about(spool.accounts())
+    _about_accounts(question, [*spool.accounts()])
     until = question.knowledge.moment(question.now)
     books = books_of(options)
     with naming_lines_of(invoices.path.name):
@@ -219,6 +219,14 @@ def _judged(
             books,
             invoices.wrong_totals,
         )
+
+
+def _about_accounts(question: Question, keys: list[str]) -> None:
+    """Note the accounts of a bill; the times of a bill for one are on its clock."""
+    question.is_about(keys)
+    is_read = len(keys) == 1 and question.reader.aside_of(keys[0]) is None
+    if is_read and question.reader.has_account(keys[0], question.knowledge):
+        question.is_about_only(keys[0])
 
 
 def _check_targets(file: Path, report: Path | None, letter: Path | None) -> None:

@@ -25,7 +25,7 @@ from seat_ledger.cli.output.render import Answer
 from seat_ledger.domain.calendar import ZoneHistory, local_date, local_time
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso, shown
-from seat_ledger.errors import InvalidInput, LedgerError, NotFound
+from seat_ledger.errors import InvalidInput, LedgerError
 from seat_ledger.lazy import lazy
 from seat_ledger.projections.accounts import search
 from seat_ledger.projections.attention import Attention, attention
@@ -140,12 +140,7 @@ class PageRequest(Question):
         key = self.options.get("account") or self["account"]
         if not self.may_see(key):
             raise no_such_account(key)
-        try:
-            return super().account
-        except NotFound:
-            if self.visitor.accounts is None:
-                raise
-            raise no_such_account(key) from None  # others' keys are not for everybody
+        return super().account
 
     def _readable(self, knowledge: Knowledge) -> Knowledge:
         key = self.options.get("account")

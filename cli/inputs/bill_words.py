@@ -278,6 +278,11 @@ class DateReader:
         self.date_format = date_format
         self.pattern = re.compile(pattern + _RANGE)
 
+    def is_range(self, text: str) -> bool:
+        """Whether a text is a range of such dates."""
+        match = self.pattern.fullmatch(text.strip())
+        return match is not None and bool(match["last"])
+
     def read(self, text: str) -> str:
         """A date of the file as ours are written. Raises InvalidInput."""
         return self._date(text, self.pattern.fullmatch(text.strip()))
@@ -300,6 +305,8 @@ class DateReader:
             ) from error
 
 
+ISO_DATES = DateReader("YYYY-MM-DD")
+"""Dates that need no stated format."""
 _DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?!\d)", re.ASCII)
 
 

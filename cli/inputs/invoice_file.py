@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from seat_ledger.cli.inputs.bill_words import (
+    ISO_DATES,
     BillReading,
     DateReader,
     HeaderMatch,
@@ -35,6 +36,7 @@ from seat_ledger.cli.inputs.bill_words import (
     plain_sum,
 )
 from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.domain.money import grouped
 from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
@@ -417,7 +419,7 @@ class _Lines:
         if of_tax:
             self.taxes += amount
             self.of.remarks.append(
-                f"{self.of.path.name}:{began}: a tax of {float(amount):,.2f}; it is "
+                f"{self.of.path.name}:{began}: a tax of {grouped(amount)}; it is "
                 "left out."
             )
             return True
@@ -481,6 +483,8 @@ class _Lines:
                 self._translate_dates(named, self.dates)
             except InvalidInput as error:
                 raise self.refused(error.message, error.try_ or "", began) from error
+        elif ISO_DATES.is_range(named["period"]):
+            named["period"] = ISO_DATES.read_span(named["period"])
         if until := named.pop("until", ""):
             named["period"] += f"..{until}"
 

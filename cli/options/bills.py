@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.inputs.bill_words import COLUMN_NAMES, BillReading
+from seat_ledger.domain.money import grouped
 from seat_ledger.domain.values import as_word, fold, shown
 from seat_ledger.errors import InvalidInput
 
@@ -190,12 +191,12 @@ def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
 
 def total_in_words(total: TotalLine) -> str:
     """That a line of a total was left out, and whether it is right."""
-    where, amount = f"{total.file}:{total.line}", f"{float(total.amount):,.2f}"
+    where, amount = f"{total.file}:{total.line}", grouped(total.amount)
     if total.agrees:
         return f"{where}: a total of {amount}, which is right; it is left out."
     return (
         f"{where}: a total of {amount}, but the lines above add up to "
-        f"{float(total.added):,.2f}."
+        f"{grouped(total.added)}."
     )
 
 

@@ -19,7 +19,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.printing import emit
-from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.cli.output.render import Answer, Column, cells
 from seat_ledger.domain.values import as_word, shown
 from seat_ledger.errors import (
     CommandRefused,
@@ -245,7 +245,7 @@ def recorded_answer(
     rows = [_row(each, account) for each in (*result.due, *result.events)]
     return Answer(
         rows,
-        _COLUMNS,
+        [column for column in _COLUMNS if _has_content(column, rows)],
         sentence=_sentence(command, result, dry_run),
         notes=[times.clock(zones)] if rows else [],
         zones=zones,
@@ -256,6 +256,12 @@ def recorded_answer(
             "dry_run": dry_run,
         },
     )
+
+
+def _has_content(column: Column, rows: list[dict[str, Any]]) -> bool:
+    """Whether a column says anything of an event of these, which may have no user."""
+    _, value = column
+    return any(value(row) not in {None, ""} for row in rows)
 
 
 def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from fractions import Fraction
 from functools import cache
 from importlib import resources
@@ -87,6 +88,11 @@ def rounded(amount: Fraction, places: int) -> str:
     if places == 0:
         return sign + digits
     return f"{sign}{digits[:-places]}.{digits[-places:]}"
+
+
+def grouped(amount: Fraction, places: int = 2) -> str:
+    """The same as people read it, to that many places: ``12,345.60``."""
+    return f"{Decimal(rounded(amount, places)):,}"
 
 
 def plain(quantity: Fraction) -> str:

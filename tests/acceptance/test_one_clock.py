@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -110,3 +111,16 @@ def test_a_change_of_zone_is_stated(program: Program) -> None:
     assert "Times in Europe/Amsterdam, from 2025-10-01 in Asia/Tokyo." in (
         program.run(*words).stdout
     )
+
+
+def test_an_audit_of_one_account_is_on_its_clock(
+    program: Program, tmp_path: Path
+) -> None:
+    file = tmp_path / "bill.csv"
+    line = f"2025-04-05,2025-03-05,{PRO},1,1,1"
+    head = "invoice,account,issued_at,period,seat_type,quantity,unit_price,amount"
+    for accounts, clock in (("z", "Europe/Amsterdam"), ("zq", "UTC"), ("q", "UTC")):
+        lines = [f"I1,{account},{line}" for account in accounts]
+        file.write_text("\n".join([head, *lines]))
+        table = program.run("invoice", "audit", file).stdout
+        assert f"Times in {clock}" in table, accounts

@@ -185,6 +185,10 @@ def test_r92_figures_are_added_up_by_month_quarter_and_type(book: Book) -> None:
     groups = [(row["group"], row["amount"]) for row in answer["groups"]]
     assert groups == [("2025q2", "90.00"), ("2025q3", "270.00"), ("2025q4", "270.00")]
     assert answer["totals"][0]["amount"] == "630.00"
+    table = book.program.run(
+        "billing", "counts", *ACCOUNT, "--year", "2025", "--by", "quarter"
+    ).stdout
+    assert "2025-Q3" in table
     assert {row["period"][:4] for row in answer["rows"]} == {"2025"}
     (row,) = document(book, *ACCOUNT, "--year", "2025", "--by", "type")["groups"]
     assert (row["group"], row["amount"], row["figures"]) == (PRO, "630.00", 7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,13 @@ def test_a_column_of_ends_is_held_against_the_period_too(book: Book) -> None:
         ("match", "2025-06-01"),
         ("unexpected", "2025-07-01..2025-07-15"),
     ]
+
+
+def test_ranges_of_iso_dates_need_no_stated_format(book: Book) -> None:
+    iso = re.sub(r"(\d\d)\.(\d\d)\.(\d{4})", r"\3-\2-\1", BILL)
+    assert "2025-06-01 - 2025-06-30" in iso
+    stated = rows(audited(book, BILL, *DATES, "--format", "json"))
+    assert rows(audited(book, iso, "--format", "json")) == stated
 
 
 def test_dates_need_a_stated_format(book: Book) -> None:
