@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, binaries_at_hand
 from tests.support.places import folder_for_servers
+from tests.support.waiting import wait_until
 
 FIFTEEN = Path("/usr/lib/postgresql/15/bin")
 TEMPLATE = "ledger_template"
@@ -184,20 +185,33 @@ def _database(server: str, template: str) -> Iterator[str]:
                 "UPDATE ledger.identity SET ledger_id = gen_random_uuid()"
             )
     yield conninfo
+    _end_sessions(server, name)
     maintain(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE datname = %s AND backend_type = 'client backend'"
+)
+
+
+def _end_sessions(server: str, name: str) -> None:
+    """DROP DATABASE looks for the end of a session ten times a second only."""
+    wait_until(lambda: not maintain(server, _SESSIONS, [name]).rowcount, every=0.001)
 
 
 _maintaining: dict[str, psycopg.Connection[Any]] = {}
 
 
-def maintain(server: str, statement: str) -> None:
+def maintain(
+    server: str, statement: str, params: Sequence[object] | None = None
+) -> psycopg.Cursor[Any]:
     """Execute on one connection to a server: a new one where a test has ended it."""
     if server in _maintaining:
         with suppress(psycopg.OperationalError):
-            _maintaining[server].execute(statement.encode())
-            return
+            return _maintaining[server].execute(statement.encode(), params)
     _maintaining[server] = psycopg.connect(server, autocommit=True)
-    _maintaining[server].execute(statement.encode())
+    return _maintaining[server].execute(statement.encode(), params)
 
 
 @pytest.fixture
