@@ -109,6 +109,9 @@ def bench_decoding(conninfo: str, events: int) -> dict[str, Any]:
             "events": total,
             "floor_us": round(floor(conninfo).cpu / total * 1e6, 2),
             "ready_rows_us": _ready_rows(connection, meter, number, total),
+            "ready_rows_frozen_us": _ready_rows(
+                connection, meter, number, total, frozen=True
+            ),
             "common_events": common,
             **_in_postgresql(connection, meter, common),
             **(_beside(connection, meter, common) if bulk.available() else {}),
@@ -155,9 +158,17 @@ def _count(connection: Connection, table: str) -> int:
 
 
 def _ready_rows(
-    connection: Connection, meter: _Meter, number: int, events: int
+    connection: Connection,
+    meter: _Meter,
+    number: int,
+    events: int,
+    *,
+    frozen: bool = False,
 ) -> dict[str, float]:
-    """To copy every table in, index, analyse and digest it, when its rows are there."""
+    """To copy every table in, index, analyse and digest it, when its rows are there.
+
+    `frozen`: copied in the transaction that makes the table, as rows for everybody.
+    """
     figures = dict.fromkeys(("copied", "indexed", "analysed", "digested"), 0.0)
     for projection in PROJECTIONS:
         name = projection.name
@@ -172,7 +183,7 @@ def _ready_rows(
         )
         connection.execute(f"SET search_path = bench, projection_{number}".encode())
         steps: dict[str, Callable[[], object]] = {
-            "copied": lambda: _copy_in(connection, table, rows),  # noqa: B023
+            "copied": lambda: _copy_in(connection, table, rows, frozen=frozen),  # noqa: B023
             "indexed": lambda: [
                 connection.execute(statement)
                 for statement in projection.indexes()  # noqa: B023
@@ -187,10 +198,14 @@ def _ready_rows(
     return {step: round(micros, 2) for step, micros in figures.items()}
 
 
-def _copy_in(connection: Connection, table: str, rows: bytes) -> None:
-    copying = f"COPY {table} FROM STDIN (FORMAT binary)".encode()
-    with connection.cursor().copy(copying) as copy:
-        copy.write(rows)
+def _copy_in(
+    connection: Connection, table: str, rows: bytes, *, frozen: bool = False
+) -> None:
+    copying = f"COPY {table} FROM STDIN (FORMAT binary, FREEZE {frozen})".encode()
+    with connection.transaction():
+        connection.execute(f"TRUNCATE {table}".encode())
+        with connection.cursor().copy(copying) as copy:
+            copy.write(rows)
 
 
 def _in_postgresql(
@@ -333,7 +348,6 @@ def _bytes_of(connection: Connection, table: str) -> bytes:
 
 
 def _refill(connection: Connection, rows: bytes) -> None:
-    connection.execute(b"TRUNCATE bench.decoded")
     _copy_in(connection, "bench.decoded", rows)
 
 

@@ -159,7 +159,7 @@ class CommandHandler:
         self.new_users: list[User] = []
         self.erased: User | None = None
         self.steps: list[Step] = []
-        self._later: list[Step] = []
+        self._later: Sequence[Step] = ()
         self._ended: set[int] = set()  # reversed together with an account's end
         self._by_line: list[int] = []  # which line triggered each event
         self._due = 0  # events of renewals, at the front
@@ -209,8 +209,8 @@ class CommandHandler:
     def _apply(self) -> int:
         account = self._involve(self._account())
         actor = self._actor()
-        self.steps = self._in_order()
-        times = [s.at for s in self.steps if not s.operation.TIMELESS]
+        self.steps = steps = self._in_order()
+        times = [step.at for step in steps if not step.operation.TIMELESS]
         due = 0
         if times and account.is_renewal_due(latest := max(times)):
             change = getattr(self.command.operation, "renewal", None)
@@ -218,8 +218,11 @@ class CommandHandler:
             due = self._collect(0)
         if isinstance(self.command.operation, messages.Renew):
             due = 0
-        for place, step in enumerate(self.steps):
-            self._later = self.steps[place + 1 :]
+        for place, step in enumerate(steps, start=1):
+            if place < len(steps):
+                self._later = steps[place:]
+            else:
+                self._later = ()
             self._apply_step(step, actor)
         return due
 
@@ -251,18 +254,18 @@ class CommandHandler:
 
     def _collect(self, number: int) -> int:
         """Take the events that a step triggered; users' first. Return their count."""
-        before = len(self.events)
+        events, seen = self.events, self._seen
+        before = len(events)
         for key, (aggregate, _) in reversed(self._start.items()):
-            new = aggregate.version - self._seen[key]
-            if new:
-                self.events += aggregate.pending[-new:]
-                self._seen[key] = aggregate.version
-        count = len(self.events) - before
+            if new := aggregate.version - seen[key]:
+                events += aggregate.pending[-new:]
+                seen[key] = aggregate.version
+        count = len(events) - before
         self._by_line += [number] * count
         if not number:
             self._due = count
             self._check_renewals()
-        elif (size := len(self.events) - self._due) > MAX_EVENTS_PER_COMMAND:
+        elif (size := len(events) - self._due) > MAX_EVENTS_PER_COMMAND:
             raise _too_many_events(size)
         return count
 
@@ -305,7 +308,7 @@ class CommandHandler:
                 users[key] = aggregate
                 if None in aggregate.touched:
                     namesakes[key] = workspace.namesakes(aggregate)
-        if violations := [*judge(account, users, namesakes, self.catalogue)]:
+        if violations := judge(account, users, namesakes, self.catalogue):
             raise self._refusal(violations)
 
     def _refusal(self, violations: list[Violation]) -> CommandRefused:
@@ -338,9 +341,10 @@ class CommandHandler:
 
     def _involve(self, aggregate: A) -> A:
         """Remember how an aggregate was before this command."""
-        if aggregate.key not in self._start:
-            self._start[aggregate.key] = (aggregate, aggregate.version)
-            self._seen[aggregate.key] = aggregate.version
+        key = aggregate.key
+        if key not in self._start:
+            self._start[key] = (aggregate, aggregate.version)
+            self._seen[key] = aggregate.version
         return aggregate
 
     def _roll_back(self) -> None:

@@ -700,6 +700,11 @@ _ENVELOPE = tuple(Envelope.model_fields)
 
 def parse_line(text: bytes) -> dict[str, Any]:
     """The object that a line of a command file is. Raises InvalidInput."""
+    return parse_in_order(text)[0]
+
+
+def parse_in_order(text: bytes) -> tuple[dict[str, Any], bytes]:
+    """The same, and its text with the fields in one order, as digests are of."""
     if len(text) > MAX_LINE:
         raise InvalidInput(
             f"The line has {counted(len(text), 'byte')}; the limit is {MAX_LINE:,}.",
@@ -718,16 +723,16 @@ def parse_line(text: bytes) -> dict[str, Any]:
             try_='write it such as {"op": "renew", "account": "acme"}',
         )
     try:
-        again = orjson.dumps(fields)
+        in_order = _sorted(fields)
     except orjson.JSONEncodeError as error:
         raise InvalidInput(
             "This is nested too deeply to be a command.",
             try_="write one command a line",
         ) from error
     # Without an escape a text has two quotation marks wherever it is written.
-    if b"\\" in text or again.count(b'"') != text.count(b'"'):
+    if b"\\" in text or in_order.count(b'"') != text.count(b'"'):
         _check_fields_once(text)
-    return fields
+    return fields, in_order
 
 
 def _check_fields_once(text: bytes) -> None:
@@ -745,8 +750,8 @@ def _check_fields_once(text: bytes) -> None:
     json.loads(text, object_pairs_hook=once)
 
 
-def read_command(fields: Mapping[str, Any]) -> Command:
-    """Read a command from the object that was given.
+def read_command(fields: Mapping[str, Any], in_order: bytes = b"") -> Command:
+    """Read a command from the object that was given, and its text if that is there.
 
     Raises InvalidInput naming the field that is wrong.
     """
@@ -761,7 +766,7 @@ def read_command(fields: Mapping[str, Any]) -> Command:
     lines: tuple[Operation, ...] = (operation,)
     if isinstance(operation, Batch):
         lines = tuple(read_line(operation, n, line) for n, line in _numbered(operation))
-    return Command(read, operation, lines, *_digests(fields))
+    return Command(read, operation, lines, *_digests(fields, in_order))
 
 
 def _read_envelope(fields: dict[str, Any], operation: Operation) -> Envelope:
@@ -798,16 +803,17 @@ def _checked(envelope: Envelope) -> Envelope:
     return envelope
 
 
-def _digests(fields: Mapping[str, Any]) -> tuple[bytes, bytes]:
+def _digests(fields: Mapping[str, Any], in_order: bytes) -> tuple[bytes, bytes]:
     """What makes two commands the same: all that was given, `expect` apart (R73).
 
     A field that is null is not given; the second digest is as earlier programs
     recorded it, with such fields.
     """
-    same = fields
+    same, text = fields, in_order
     if "expect" in fields:
         same = {key: value for key, value in fields.items() if key != "expect"}
-    text = _sorted(same)
+        text = b""
+    text = text or _sorted(same)
     as_written = hashlib.sha256(text).digest()
     if b"null" not in text:  # nearly every command
         return as_written, as_written

@@ -25,35 +25,38 @@ def judge(
     users: Mapping[str, User],
     namesakes: Mapping[str, Sequence[User]],
     catalogue: Catalogue,
-) -> Iterator[Violation]:
+) -> list[Violation]:
     """Every violation among what was touched.
 
     `users` holds each touched user by id; `namesakes` the other users that ever had
     the key or e-mail of a user whose membership was touched. The `catalogue` says
     in which hubs a user holds one seat at most (R23, R81).
     """
-    touched = account.touched
+    touched, stream = account.touched, account.key
+    violations: list[Violation] = []
     for ref, since in touched.seats.items():
-        yield from validity.seat_violations(account.key, account.seat(ref), since)
+        violations += validity.seat_violations(stream, account.seat(ref), since)
     for (user_id, hub), since in _touched_hubs(account, users).items():
         user, held = users[user_id], account.held_by(user_id, hub)
         access = user.track(hub)
         apart = [held] if catalogue.is_exclusive(hub) else _by_type(held)
         for holdings in apart:
-            yield from validity.hub_violations(account.key, holdings, since)
+            violations += validity.hub_violations(stream, holdings, since)
         if hub in user.touched:
-            yield from validity.access_violations(
+            violations += validity.access_violations(
                 user.key, access, user.membership, since
             )
         for holdings in apart:
-            yield from validity.holding_violations(
-                account.key, user.key, holdings, access, since
+            violations += validity.holding_violations(
+                stream, user.key, holdings, access, since
             )
     for user in users.values():
-        if user.touched and None in user.touched:
-            yield from _membership(user, namesakes.get(user.key, ()))
+        if None in user.touched:
+            violations += _membership(user, namesakes.get(user.key, ()))
     for seat_type in touched.pools:
-        yield from _reductions(account, seat_type)
+        if account.pool(seat_type).requests:
+            violations += _reductions(account, seat_type)
+    return violations
 
 
 def _by_type(held: Sequence[Interval]) -> list[list[Interval]]:
@@ -67,8 +70,11 @@ def _by_type(held: Sequence[Interval]) -> list[list[Interval]]:
 def _touched_hubs(
     account: Account, users: Mapping[str, User]
 ) -> dict[tuple[str, str], datetime]:
+    of_users = [user for user in users.values() if user.touched]
+    if not of_users:  # nearly always
+        return account.touched.users
     hubs = dict(account.touched.users)
-    for user in users.values():
+    for user in of_users:
         for hub, since in user.touched.items():
             if hub is not None:
                 hubs[user.key, hub] = min(since, hubs.get((user.key, hub), since))
@@ -123,9 +129,11 @@ def _share_an_instant(own: Named, other: Named) -> bool:
 
 
 def _reductions(account: Account, seat_type: str) -> Iterator[Violation]:
-    pool = account.pool(seat_type)
-    if not pool.requests or account.is_enough_at_last(seat_type):
+    if account.is_enough_at_last(seat_type):
         return
     yield from validity.reduction_violations(
-        account.key, seat_type, account.reductions(seat_type), pool.seats
+        account.key,
+        seat_type,
+        account.reductions(seat_type),
+        account.pool(seat_type).seats,
     )

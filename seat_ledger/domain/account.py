@@ -369,14 +369,10 @@ class Account(AccountContract, AccountUnassignments):
     def _move(
         self, event_class: type[HoldingEvent], seat: SeatRef, user: str, act: Act
     ) -> None:
-        self.trigger(
-            event_class,
-            act,
-            seat_type=seat.seat_type,
-            number=seat.number,
-            user=user,
-            **_window(act),
-        )
+        facts = {"seat_type": seat.seat_type, "number": seat.number, "user": user}
+        if act.after is not None:
+            facts["effective_after"] = act.after
+        self.record(event_class, act, facts)
 
     def observe(self, act: Act, **facts: Any) -> None:
         """Record that a source listed who holds what (R86)."""

@@ -9,7 +9,7 @@ whoever applies them puts them there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, TypeVar
 from uuid import UUID
@@ -67,13 +67,17 @@ class Aggregate:
     def apply(self, event: LedgerEvent) -> None:
         """Copy the event's facts into the state."""
         self.version = event.originator_version
-        if isinstance(event, EntryReversed):
+        if type(event) is EntryReversed:
             self._apply_reversal(event)
         else:
-            self.let_hold(event)
+            self.STEPS.get(type(event), _NO_STEPS)[0](self, event)
 
     def trigger(self, event_class: type[E], act: Act, **facts: Any) -> E:
         """Record that something happened: apply it, and keep it to be stored."""
+        return self.record(event_class, act, facts)
+
+    def record(self, event_class: type[E], act: Act, facts: Mapping[str, Any]) -> E:
+        """The same, of facts that are together already."""
         fields = {
             "originator_id": self.id,
             "originator_version": self.version + 1,

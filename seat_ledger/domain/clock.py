@@ -25,9 +25,9 @@ class CarriedClock:
 
     def __init__(self, clock: datetime, least: datetime) -> None:
         self._base, self._least = clock, least
-        self._started = time.monotonic()
+        self._started = time.monotonic_ns()
 
     def now(self) -> datetime:
         """The database's present instant, as far as known here."""
-        elapsed = timedelta(seconds=time.monotonic() - self._started)
+        elapsed = timedelta(0, 0, (time.monotonic_ns() - self._started) // 1000)
         return max(self._base + elapsed, self._least)

@@ -81,12 +81,11 @@ def overlaps(
     first = len(intervals)
     while first > 1 and intervals[first - 1].starts >= since:
         first -= 1
-    later = intervals[first:]
-    if not later:
+    if first == len(intervals):
         return ()
     furthest, pairs = intervals[first - 1], []
-    for after in later:
-        if after.overlaps(furthest.starts, furthest.ends):
+    for after in intervals[first:]:
+        if after.starts < furthest.ends and furthest.starts < after.ends:
             pairs.append((furthest, after))
         if after.ends > furthest.ends:
             furthest = after
@@ -103,51 +102,62 @@ def reaching(intervals: Sequence[Interval], since: datetime) -> Sequence[Interva
 
 def seat_violations(
     stream: str, seat: SeatLike, since: datetime
-) -> Iterator[Violation]:
+) -> Sequence[Violation]:
     """R46 (a) and (d) for one seat, from `since` on."""
-    track = seat.track
-    for before, after in overlaps(track.intervals, since):
-        yield Violation(
-            SEAT_OVERLAP,
-            (EntryRef(stream, before.opened), EntryRef(stream, after.opened)),
-            after.starts,
-            track.subject,
-            before.user,
-            after.user,
-        )
-    for user, mark in track.loose:
-        yield Violation(
-            DANGLING, (EntryRef(stream, mark.version),), mark.at, track.subject, user
-        )
-    for extra in seat.retired[1:]:
-        yield Violation(
-            DANGLING, (EntryRef(stream, extra.version),), extra.at, track.subject
-        )
-    life = seat.life
+    track, life, extra = seat.track, seat.life, seat.retired[1:]
     whole = track.intervals
-    for held in whole if life is None else reaching(whole, since):
-        if life is None or not (life.starts <= held.starts and held.ends <= life.ends):
-            entries = [EntryRef(stream, held.opened)]
-            if life is not None and life.closed and held.ends > life.ends:
-                entries.append(EntryRef(stream, life.closed))
-            yield Violation(
-                OUTSIDE_LIFE, tuple(entries), held.starts, track.subject, held.user
-            )
+    pairs = overlaps(whole, since)
+    outside = [
+        held
+        for held in (whole if life is None else reaching(whole, since))
+        if life is None or not (life.starts <= held.starts and held.ends <= life.ends)
+    ]
+    if not (pairs or outside or extra or track.loose):  # nearly always
+        return ()
+    subject = track.subject
+    violations = _overlapping(SEAT_OVERLAP, stream, pairs, subject)
+    for user, mark in track.loose:
+        entries = (EntryRef(stream, mark.version),)
+        violations.append(Violation(DANGLING, entries, mark.at, subject, user))
+    for mark in extra:
+        entries = (EntryRef(stream, mark.version),)
+        violations.append(Violation(DANGLING, entries, mark.at, subject))
+    for held in outside:
+        refs = [EntryRef(stream, held.opened)]
+        if life is not None and life.closed and held.ends > life.ends:
+            refs.append(EntryRef(stream, life.closed))
+        violations.append(
+            Violation(OUTSIDE_LIFE, tuple(refs), held.starts, subject, held.user)
+        )
+    return violations
 
 
 def hub_violations(
     stream: str, held: Sequence[Interval], since: datetime
-) -> Iterator[Violation]:
+) -> Sequence[Violation]:
     """R46 (b): the holdings of one user in one hub do not overlap."""
-    for before, after in overlaps(held, since):
-        yield Violation(
-            HUB_OVERLAP,
+    pairs = overlaps(held, since)
+    return _overlapping(HUB_OVERLAP, stream, pairs) if pairs else ()
+
+
+def _overlapping(
+    kind: str,
+    stream: str,
+    pairs: Iterable[tuple[Interval, Interval]],
+    subject: object = None,
+) -> list[Violation]:
+    """Two holdings at one instant: of a seat, or of the hub of a user."""
+    return [
+        Violation(
+            kind,
             (EntryRef(stream, before.opened), EntryRef(stream, after.opened)),
             after.starts,
-            before.subject,
+            before.subject if subject is None else subject,
             before.user,
-            str(after.subject),
+            str(after.subject) if subject is None else after.user,
         )
+        for before, after in pairs
+    ]
 
 
 def access_violations(
@@ -179,22 +189,26 @@ def access_violations(
 
 def holding_violations(
     account: str, user: str, held: Sequence[Interval], access: Track, since: datetime
-) -> Iterator[Violation]:
+) -> Sequence[Violation]:
     """R46 (c) for one user's holdings in one hub, from `since` on."""
-    for holding in reaching(held, since):
-        if not _lets_in(access, holding):
-            yield Violation(
-                OUTSIDE_ACCESS,
-                (EntryRef(account, holding.opened), *_revoking(user, access, holding)),
-                holding.starts,
-                holding.subject,
-                user,
-            )
+    return [
+        Violation(
+            OUTSIDE_ACCESS,
+            (EntryRef(account, holding.opened), *_revoking(user, access, holding)),
+            holding.starts,
+            holding.subject,
+            user,
+        )
+        for holding in reaching(held, since)
+        if not _lets_in(access.intervals, holding)
+    ]
 
 
-def _lets_in(access: Track, holding: Interval) -> bool:
+def _lets_in(accesses: Sequence[Interval], holding: Interval) -> bool:
     """Whether an access covers the holding; nearly always it is the last one."""
-    return any(map(holding.is_within, reversed(access.intervals)))
+    if accesses and holding.is_within(accesses[-1]):
+        return True
+    return any(map(holding.is_within, accesses))
 
 
 def _within(entered: Interval, membership: Life | None) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from seat_ledger.commands.messages import Command, parse_line, read_command
+from seat_ledger.commands.messages import Command, parse_in_order, read_command
 from seat_ledger.errors import InvalidInput, LedgerError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -164,9 +164,9 @@ def read_content(text: bytes) -> Content:
     """What a line is that says something."""
     op = None
     try:
-        fields = parse_line(text)
+        fields, in_order = parse_in_order(text)
         op = fields.get("op") if isinstance(fields.get("op"), str) else None
-        command = read_command(fields)
+        command = read_command(fields, in_order)
         if command.erases:
             raise InvalidInput(
                 "erase_user is not allowed in a file: it cannot be undone, and the "
