@@ -21,7 +21,8 @@ from seat_ledger.wording import counted
 
 AT_ONCE = 160_000
 """About how many events are in memory: buckets are put together up to so many."""
-
+STAY_OPEN = 40
+"""So many files of a journal stay open: of a lake of 40 million events all."""
 _GOLDEN = 157
 """Odd, so that no two buckets change places; 0.613 of them."""
 
@@ -212,14 +213,29 @@ def not_as_exported(lake: Lake, segment: Segment, reason: str) -> IntegrityFailu
 
 
 class Journal:
-    """The journal of a lake, read by buckets."""
+    """The journal of a lake, read by buckets.
+
+    Of an open file Arrow keeps what is in it: 4.6 MiB, or 6 ms to learn it again.
+    """
 
     def __init__(self, lake: Lake, manifest: Manifest) -> None:
         self.lake, self.manifest = lake, manifest
+        self.open: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        self.files = [self._opened(segment) for segment in self.manifest.segments]
         return self
+
+    @contextmanager
+    def _file(self, segment: Segment) -> Iterator[Any]:
+        """A file that stays open, or of very many one that is opened each time."""
+        file = self.open.get(segment.name)
+        if file is not None:
+            yield file
+        elif len(self.open) < STAY_OPEN:
+            yield self.open.setdefault(segment.name, self._opened(segment))
+        else:
+            with self._opened(segment) as file:
+                yield file
 
     def _opened(self, segment: Segment) -> Any:
         from pyarrow import parquet  # noqa: PLC0415  an extra
@@ -241,7 +257,7 @@ class Journal:
             raise not_as_exported(self.lake, segment, reason) from error
 
     def __exit__(self, *_: object) -> None:
-        for file in self.files:
+        for file in self.open.values():
             file.close()
 
     def of(self, buckets: Sequence[int], columns: Sequence[str] | None = None) -> Any:
@@ -250,24 +266,31 @@ class Journal:
 
         selected = set(buckets)
         tables = []
-        for file, segment in zip(self.files, self.manifest.segments, strict=True):
+        for segment in self.manifest.segments:
             groups = [
                 group
                 for group, (bucket, _) in enumerate(segment.buckets)
                 if bucket in selected
             ]
             if groups:
-                with self._reading(segment):
+                with self._file(segment) as file, self._reading(segment):
                     tables.append(
                         file.read_row_groups(groups, columns=columns, use_threads=False)
                     )
-        if not tables:
-            return self.files[0].schema_arrow.empty_table() if self.files else None
-        return pa.concat_tables(tables)
+        if tables:
+            return pa.concat_tables(tables)
+        for segment in self.manifest.segments[:1]:
+            with self._file(segment) as file:
+                return file.schema_arrow.empty_table()
+        return None
 
     def each(self, columns: Sequence[str]) -> Iterator[Any]:
         """Some columns of all events, an Arrow table for each bucket of a segment."""
-        for file, segment in zip(self.files, self.manifest.segments, strict=True):
+        for segment in self.manifest.segments:
+            yield from self._row_groups(segment, columns)
+
+    def _row_groups(self, segment: Segment, columns: Sequence[str]) -> Iterator[Any]:
+        with self._file(segment) as file:
             for group in range(len(segment.buckets)):
                 with self._reading(segment):
                     table = file.read_row_group(
@@ -283,13 +306,8 @@ class Journal:
         import pyarrow.compute as pc  # noqa: PLC0415
 
         highest = None
-        segments = zip(self.files, self.manifest.segments, strict=True)
-        for file, segment in reversed([*segments]):
-            for group in range(len(segment.buckets)):
-                with self._reading(segment):
-                    rows = file.read_row_group(
-                        group, columns=[column, of], use_threads=False
-                    )
+        for segment in reversed(self.manifest.segments):
+            for rows in self._row_groups(segment, [column, of]):
                 within = pc.less_equal(rows[of], pa.scalar(limit, rows[of].type))
                 top = pc.max(rows[column].filter(within)).as_py()
                 if top is not None and (highest is None or top > highest):

@@ -24,9 +24,10 @@ from seat_ledger.application import CommandService
 from seat_ledger.cli.output.csv_headers import HEADERS
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity.service import seal_here
-from seat_ledger.projections.lake import later
+from seat_ledger.projections.lake import later, rebuild
 from seat_ledger.projections.lake.engine import TABLES, Engine
-from seat_ledger.projections.lake.layout import Lake
+from seat_ledger.projections.lake.layout import BUCKETS, Lake
+from seat_ledger.projections.lake.rebuild import Journal
 from tests.in_process import run
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
 from tests.support.waiting import AT_MOST, paths_below, wait_until
@@ -548,6 +549,25 @@ def test_a_poisoned_served_row_is_detected_and_named(lakes: Lakes) -> None:
     assert by_subject.keys() == {"seat_holding", "billable_seats"}
     assert "only the lake has entry" in by_subject["seat_holding"]
     assert "peak_days is" in by_subject["billable_seats"]
+
+
+def test_of_very_many_files_most_are_opened_each_time_they_are_read(
+    lakes: Lakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lakes.export()
+    lake = Lake(str(lakes.place))
+    manifest, _ = lake.manifest()
+    assert len(manifest.segments) > 1
+    answers = []
+    for most in (len(manifest.segments), 1):
+        monkeypatch.setattr(rebuild, "STAY_OPEN", most)
+        with Journal(lake, manifest) as journal:
+            tables = [journal.of(range(BUCKETS)), *journal.each(["position"])]
+            last = journal.last("position", "position", manifest.head)
+            answers.append(([table.to_pylist() for table in tables], last))
+            assert len(journal.open) == most
+    assert answers[0] == answers[1]
+    assert answers[0][1] == manifest.head
 
 
 def test_what_changed_since_the_export_is_not_compared_and_stated(lakes: Lakes) -> None:
