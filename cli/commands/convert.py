@@ -66,7 +66,8 @@ def convert(
 
     Nothing is recorded, and no database is needed. The lines come in the order of their
     times, once the whole file is read; a row that no rule of the mapping names stops
-    it (exit 2), and nothing is printed then. What became of the rows is on stderr.
+    it (exit 2), and nothing is printed then. A log without a row has no line, which is
+    said. What became of the rows is on stderr.
     """
     with input_file(file, "name a file that the source exported, or -") as opened:
         reader = SourceReader(

@@ -23,7 +23,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.failures import advice
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
-from seat_ledger.cli.output.render import Answer, cells, harmless
+from seat_ledger.cli.output.render import Answer, cells, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.domain.values import as_word, hub_of, iso, utc
 from seat_ledger.errors import CommandRefused
@@ -59,7 +59,12 @@ DIFFERS = 3
     help="Take the list as whole although this speaks against it.",
 )
 @click.option("--check", is_flag=True, help="Report the differences; record nothing.")
-@click.option("--dry-run", is_flag=True, help="Print the commands; record nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the commands; record nothing. "
+    "What a rule refuses is said, and exits 1.",
+)
 @options_of_answering
 def snapshot(file: Path, **options: Any) -> None:
     """Make the ledger agree with a list of who held what at an instant.
@@ -90,13 +95,18 @@ def snapshot(file: Path, **options: Any) -> None:
         comparisons = list(
             compared(reader, listed, options["taken_at"], options["accept"])
         )
+    if options["check"]:
+        rows = differences(comparisons)
+    else:
+        rows = outcomes(session, listed, comparisons, dry_run=options["dry_run"])
+    answer = _answer(listed, comparisons, rows, options)
     if options["dry_run"] and session.format == "table":
-        for comparison in comparisons:
-            write_data(_json_line(comparison.command(listed)), is_json=True)
-        return
-    trial = options["check"] or options["dry_run"]
-    rows = outcomes(session, listed, comparisons, trial=trial)
-    emit(_answer(listed, comparisons, rows, options), session.format)
+        for command in answer.extra["commands"]:
+            write_data(_json_line(command), is_json=True)
+        for text in _refusals(rows):
+            print_message(harmless(text))
+        raise click.exceptions.Exit(answer.exit_code)
+    emit(answer, session.format)
 
 
 # -- recording -----------------------------------------------------------------------
@@ -110,35 +120,44 @@ class _Outcome(NamedTuple):
     error: CommandRefused | None = None
 
 
+def differences(comparisons: list[Comparison]) -> list[dict[str, Any]]:
+    """A row for each change, by no rule judged: a reader may ask for them."""
+    would = _Outcome("would_record")
+    return [row for comparison in comparisons for row in _rows(comparison, would)]
+
+
 def outcomes(
-    session: Session, listed: DatedList, comparisons: list[Comparison], *, trial: bool
+    session: Session,
+    listed: DatedList,
+    comparisons: list[Comparison],
+    *,
+    dry_run: bool = False,
 ) -> list[dict[str, Any]]:
-    """Record each account's batch, unless it is a trial; a row for each change."""
-    if trial:
-        would = _Outcome("would_record")
-        return [row for comparison in comparisons for row in _rows(comparison, would)]
+    """Record each account's batch, or try to; a row for each change."""
     rows: list[dict[str, Any]] = []
     before = 0
     with session.ledger() as ledger:
         for comparison in comparisons:
             if comparison.position is None:
                 with one_of_several(before):
-                    outcome = _recorded(ledger, listed, comparison)
-                before += outcome.error is None
+                    outcome = _recorded(ledger, listed, comparison, dry_run)
+                before += outcome.error is None and not dry_run
                 rows += _rows(comparison, outcome)
     return rows
 
 
 def _recorded(
-    ledger: CommandService, listed: DatedList, comparison: Comparison
+    ledger: CommandService, listed: DatedList, comparison: Comparison, dry_run: bool
 ) -> _Outcome:
     command = comparison.command(listed)
     try:
-        result = ledger.execute(command, default_actor=default_actor())
+        result = ledger.execute(command, default_actor=default_actor(), dry_run=dry_run)
     except CommandRefused as error:
         if not comparison.changes:
             raise
         return _Outcome("refused", error=error)
+    if dry_run:
+        return _Outcome("would_record")
     listed.position = result.positions[-1]
     return _Outcome("recorded", result=result)
 
@@ -225,7 +244,7 @@ def _answer(
     options: dict[str, Any],
 ) -> Answer:
     first = comparisons[0]
-    refused = [row for row in rows if row["outcome"] == "refused"]
+    is_refused = any(row["outcome"] == "refused" for row in rows)
     document = {
         "source": listed.mapping.source,
         "taken_at": first.taken_at,
@@ -235,7 +254,7 @@ def _answer(
         "holders": listed.count,
         "position": first.position or listed.position,
     }
-    exit_code = 1 if refused else DIFFERS if options["check"] and rows else 0
+    exit_code = 1 if is_refused else DIFFERS if options["check"] and rows else 0
     zones = first.facts.zones
     extra: dict[str, Any] = {"snapshot": document}
     if options["dry_run"]:
@@ -244,15 +263,20 @@ def _answer(
         rows,
         _COLUMNS,
         sentence=_sentence(listed, comparisons, rows, options),
-        notes=[
-            *dict.fromkeys(row["message"] for row in refused),
-            *dict.fromkeys(advice(row["try"]) for row in refused if row["try"]),
-        ]
-        + ([times.clock(zones)] if rows else []),
+        notes=_refusals(rows) + ([times.clock(zones)] if rows else []),
         extra=extra,
         exit_code=exit_code,
         zones=zones,
     )
+
+
+def _refusals(rows: list[dict[str, Any]]) -> list[str]:
+    """Why what was refused was, and what to do about it; each text once."""
+    refused = [row for row in rows if row["outcome"] == "refused"]
+    return [
+        *dict.fromkeys(row["message"] for row in refused),
+        *dict.fromkeys(advice(row["try"]) for row in refused if row["try"]),
+    ]
 
 
 def _sentence(

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from seat_ledger.cli.commands.snapshot import outcomes
+from seat_ledger.cli.commands.snapshot import differences, outcomes
 from seat_ledger.cli.inputs.dated_list import compared, read_list
 from seat_ledger.cli.inputs.declared_lists import Declaration, read_declarations
 from seat_ledger.cli.inputs.files import input_file
@@ -173,7 +173,11 @@ def _hold(
     )
     listed.check_whole(spec.accept)
     comparisons = list(compared(reader, listed, opened.taken_at, spec.accept))
-    changes = outcomes(session, listed, comparisons, trial=not spec.record)
+    changes = (
+        outcomes(session, listed, comparisons)
+        if spec.record
+        else differences(comparisons)
+    )
     row["taken_at"] = comparisons[0].taken_at
     row["holders"] = listed.count
     row["differences"] = len(changes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from seat_ledger.domain.calendar import BillingPeriod, date_of
+from seat_ledger.domain.calendar import PERIOD_LABEL, BillingPeriod, date_of
 from seat_ledger.domain.money import exactly, plain
 from seat_ledger.domain.values import FOREVER, as_word, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
@@ -415,7 +415,9 @@ def span_of(label: str) -> tuple[date, date]:
     try:
         until = first + timedelta(days=1 if is_date else 31)
     except OverflowError as error:
-        raise InvalidInput(f"{shown(label)} is not a calendar date.") from error
+        raise InvalidInput(
+            f"{shown(label)} is not a calendar date.", try_=PERIOD_LABEL
+        ) from error
     return first, until if is_date else until.replace(day=1)
 
 
@@ -449,6 +451,7 @@ def window(account: AccountFacts, first: date, until: date) -> BillingPeriod:
         raise InvalidInput(
             f"The window from {first} until {until} is longer than a century, or is "
             "outside the calendar.",
+            try_="ask for windows of at most a hundred years",
         )
     starts, ends = account.zones.bound(first), account.zones.bound(until)
     period = BillingPeriod(-1, first, starts.instant, ends.instant, starts.zone, until)

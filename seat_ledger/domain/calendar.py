@@ -120,7 +120,10 @@ def add_months(anchor: date, months: int) -> date:
     month = anchor.year * 12 + anchor.month - 1 + months
     year, month = divmod(month, 12)
     if not date.min.year < year < date.max.year:
-        raise InvalidInput(f"The year {year} is outside the calendar.")
+        raise InvalidInput(
+            f"The year {year} is outside the calendar.",
+            try_="name a date between the years 2 and 9998",
+        )
     if anchor.day <= _IN_EVERY_MONTH:
         return date(year, month + 1, anchor.day)
     following = date(year + month // 11, (month + 1) % 12 + 1, 1)
@@ -510,17 +513,19 @@ def merged(changes: Iterable[ContractChange]) -> list[ContractChange]:
     return [by_renewal[renewal] for renewal in sorted(by_renewal)]
 
 
+PERIOD_LABEL = "write its first local date, such as 2025-03-05"
+
+
 def date_of(label: str) -> date:
     """The date of a period's label, or the first of its month. Raises InvalidInput."""
     if not _LABEL.fullmatch(label):
-        raise InvalidInput(
-            f"{shown(label)} is not a period label.",
-            try_="write its first local date, such as 2025-03-05",
-        )
+        raise InvalidInput(f"{shown(label)} is not a period label.", try_=PERIOD_LABEL)
     try:
         return date.fromisoformat(label if len(label) == 10 else f"{label}-01")
     except ValueError as error:
-        raise InvalidInput(f"{shown(label)} is not a calendar date.") from error
+        raise InvalidInput(
+            f"{shown(label)} is not a calendar date.", try_=PERIOD_LABEL
+        ) from error
 
 
 def resolve(wall: datetime, zones: ZoneHistory) -> datetime:

@@ -20,6 +20,7 @@ _WITH_OFFSET = re.compile(
     re.ASCII,
 )
 _TIME = r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}"
+_WRITE = "write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14"
 _REFUSED_FORMS = tuple(
     (re.compile(form, re.ASCII), reason)
     for form, reason in (
@@ -47,7 +48,7 @@ def parse_instant(text: str, zones: ZoneHistory) -> datetime:
     if instant is None:
         raise InvalidInput(
             f"{shown(text)} is not an instant{refused_form(text)}.",
-            try_="write 2026-03-14T09:30:00Z, 2026-03-14 09:30 (local) or 2026-03-14",
+            try_=_WRITE,
         )
     return instant
 
@@ -102,6 +103,11 @@ def beyond(text: str, error: Exception) -> InvalidInput:
     if isinstance(error, OverflowError) or text.strip()[:4] in {"0000", "9999"}:
         return InvalidInput(
             f"{shown(text)} lies outside the calendar, whose first instant is "
-            "0002-01-01T00:00:00Z and whose last is just before 9999-01-01T00:00:00Z."
+            "0002-01-01T00:00:00Z and whose last is just before 9999-01-01T00:00:00Z.",
+            try_=_WRITE,
         )
-    return InvalidInput(f"{shown(text)} is not a calendar date or time.")
+    return InvalidInput(
+        f"{shown(text)} is not a calendar date or time: a month, day, hour or minute "
+        "of it is none that there is.",
+        try_=_WRITE,
+    )

@@ -110,7 +110,10 @@ def parse_span(text: str, zones: ZoneHistory, now: datetime) -> Span:
         return _span(text, zones, now)
     span = Span(*(_span(part, zones, now).begins for part in (first, second)))
     if span.ends < span.begins:
-        raise InvalidInput(f"{shown(text)} ends before it begins.")
+        raise InvalidInput(
+            f"{shown(text)} ends before it begins.",
+            try_="write the earlier time first: 2026-03..2026-05",
+        )
     return span
 
 

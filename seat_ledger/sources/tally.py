@@ -20,6 +20,11 @@ class RowTally:
 
     def lines(self) -> list[str]:
         """The tally as people read it, a line for each reason."""
+        if not self.rows and not self.refused:
+            return [
+                "0 rows read: the file has none. That is right where nothing happened; "
+                "an export that failed looks the same."
+            ]
         several = self.entries > self.rows
         entries = (
             f", {counted(self.entries, 'entry', 'entries')} in them" if several else ""

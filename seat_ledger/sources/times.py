@@ -32,6 +32,10 @@ _WRITTEN = re.compile(
 _NUMBER = re.compile(r"(-?\d{1,18})(?:\.(\d{1,6})0*)?", re.ASCII)
 _DIRECTIVE = re.compile(r"%(.)")
 _ALLOWED = set("YmdHMSfzIpbB%")
+_ABBREVIATION = re.compile(r"[A-Z]{2,5}([+-]?\d[A-Z]*)?", re.ASCII)
+"""EST, CET, EST5EDT, GMT0: IANA has some, 'EST' without the summer time of a place."""
+_SHORT_PLACES = frozenset({"GB", "NZ", "PRC", "ROC", "ROK", "UCT", "UTC"})
+"""What IANA writes like an abbreviation and is one zone: Japan and Cuba are not."""
 _REFUSED = {
     "y": "a two-digit year could mean two centuries: use %Y",
     "Z": "a zone's abbreviation could mean several zones: use %z or 'zone'",
@@ -71,7 +75,7 @@ def check_zone(name: str | None) -> None:
     """Refuse a zone that is none, or one that names no place. Raises InvalidInput."""
     if name is None or name == ACCOUNT_ZONE:
         return
-    if "/" not in name and name != "UTC":  # 'EST' is one as well: without summer time
+    if _ABBREVIATION.fullmatch(name) and name not in _SHORT_PLACES:
         raise InvalidInput(
             f"The zone {shown(name)} names no place: an abbreviation could mean "
             "several zones.",

@@ -269,6 +269,32 @@ def test_a_dry_run_prints_the_commands_that_would_be_recorded(lists: Lists) -> N
     assert lists.rows(11, seat(1), words=("--check",)) == []
 
 
+def test_a_dry_run_says_what_recording_would_be_refused_for(lists: Lists) -> None:
+    """By each format, with the code that recording has; the commands can be read."""
+    taken = "1+login1@users.noreply.github.com"
+    lists.program.json("user", "add", "bob", "-a", "acme", "--email", taken,
+                       "--name", "Bob", "--effective-at", "2025-03-06")  # fmt: skip
+    before = lists.program.json("event", "list")["rows"]
+    assert lists.run(22, seat(1), words=("--check",)).returncode == 3
+    tried = lists.run(22, seat(1), words=("--dry-run",))
+    done = lists.run(22, seat(1))
+    assert (tried.returncode, done.returncode) == (1, 1)
+    assert "email_taken" in tried.stdout
+    for key in ("outcome", "code", "message"):
+        assert [row[key] for row in json.loads(tried.stdout)["rows"]] == [
+            row[key] for row in json.loads(done.stdout)["rows"]
+        ]
+    file = lists.file(seat(1))
+    table = lists.program.run(
+        "snapshot", file, *WITH, "--taken-at", "2025-03-22T02:00Z", "--dry-run"
+    )
+    assert table.returncode == 1
+    assert "belongs to" in table.stderr
+    assert "Try: " in table.stderr
+    assert json.loads(table.stdout)["op"] == "batch"
+    assert lists.program.json("event", "list")["rows"] == before
+
+
 def test_r83_a_list_that_is_not_whole_is_refused_unless_that_is_accepted(
     lists: Lists,
 ) -> None:

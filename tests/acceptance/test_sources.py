@@ -84,6 +84,16 @@ def test_r82_a_row_that_no_rule_names_leaves_nothing_to_import(
     )
 
 
+def test_a_log_without_a_row_is_converted_and_that_is_said(tmp_path: Path) -> None:
+    empty = tmp_path / "log.jsonl"
+    empty.touch()
+    for words in (("okta-system-log",), ("github-copilot-audit",)):
+        done = Program("").run("convert", empty, "--with", *words, "-a", "acme")
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "the file has none" in done.stderr
+        assert "an export that failed looks the same" in done.stderr
+
+
 def test_convert_needs_no_database() -> None:
     program = Program("postgresql://nobody@127.0.0.1:1/nothing")
     log = EXPORTS / f"{AUDIT}.jsonl"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from seat_ledger.domain.calendar import zone_names
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.refusals import UnreadableRow
 from seat_ledger.sources.times import parser
@@ -59,9 +60,8 @@ def test_a_time_is_read_as_the_mapping_says(
         ("%Y-%m-%d %H:%M%z", "UTC", "has an offset and a zone"),
         ("epoch ms", "UTC", "it needs no zone"),
         ("%Y-%m-%d", "CET or/so", "There is no time zone"),
-        ("%Y-%m-%d", "CET", "an abbreviation could mean several zones"),
-        ("%Y-%m-%d", "EST", "an abbreviation could mean several zones"),
-        ("%Y-%m-%d", "localtime", "names no place"),
+        ("%Y-%m-%d", "localtime", "There is no time zone"),
+        ("%Y-%m-%d", "japan", "There is no time zone"),
     ],
 )
 def test_a_format_that_would_guess_is_refused(
@@ -69,6 +69,23 @@ def test_a_format_that_would_guess_is_refused(
 ) -> None:
     with pytest.raises(InvalidInput, match=message):
         parser(form, zone)
+
+
+def test_every_zone_of_iana_but_an_abbreviation_is_a_mappings_zone() -> None:
+    refused = {}
+    for name in sorted(zone_names()):
+        try:
+            parser("%Y-%m-%d", name)
+        except InvalidInput as error:
+            refused[name] = error.message
+    assert all("an abbreviation could mean" in message for message in refused.values())
+    assert set(refused) == {
+        "CET", "EET", "EST", "GMT", "HST", "MET", "MST", "WET",
+        "CST6CDT", "EST5EDT", "MST7MDT", "PST8PDT", "GMT+0", "GMT-0", "GMT0",
+    }  # fmt: skip
+    for name in ("PST", "CEST", "IST", "BST"):  # of no zone of IANA's
+        with pytest.raises(InvalidInput, match="could mean several zones"):
+            parser("%Y-%m-%d", name)
 
 
 @pytest.mark.parametrize(

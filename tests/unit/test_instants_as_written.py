@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.calendar import ZoneHistory, date_of
 from seat_ledger.domain.instants import parse_instant
+from seat_ledger.domain.moments import parse_ahead, parse_moment, parse_span
 from seat_ledger.errors import InvalidInput
 
 AMSTERDAM = ZoneHistory("Europe/Amsterdam")
@@ -55,3 +56,24 @@ def test_an_instant_is_read_however_its_parts_are_joined(text: str) -> None:
 def test_a_refused_form_is_named(text: str, reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
         parse_instant(text, AMSTERDAM)
+
+
+def test_each_time_that_is_none_comes_with_how_one_is_written() -> None:
+    now = datetime(2026, 3, 5, tzinfo=UTC)
+    without: list[tuple[str, str]] = []
+    texts = ("2026-13-14", "2026-02-30 10:00", "2026-02-03T25:00Z", "9999-01-01",
+             "0000-01-01", "31 feb", "99999 years ago", "tomorow", "2026-13",
+             "2026-03..2026-02", "25:61", "")  # fmt: skip
+    for text in texts:
+        for read in (
+            lambda text: parse_instant(text, AMSTERDAM),
+            lambda text: parse_moment(text, AMSTERDAM, now),
+            lambda text: parse_span(text, AMSTERDAM, now),
+            date_of,
+            lambda text: parse_ahead(text, now.date()),
+        ):
+            try:
+                read(text)
+            except InvalidInput as error:
+                without += [] if error.try_ else [(text, error.message)]
+    assert not without
