@@ -278,12 +278,18 @@ def _sentence(command: dict[str, Any], result: Result, dry_run: bool) -> str:
     return f"Recorded {events} in {where}."
 
 
+MOST_TRIED = 200
+"""Entries whose reversal is tried before it is named."""
+
+
 def take_back(
     ledger: CommandService, command: dict[str, Any], result: Result
 ) -> Iterator[str]:
     """How to undo what was recorded: reversed, or what is done instead (R47).
 
     The reversal that is named was tried; where it is refused, its message says why.
+    One of very many entries would take longer than recording them did: what is named
+    then is the trial.
     """
     account = command.get("account")
     if result.repeated or account is None or not result.positions:
@@ -291,13 +297,17 @@ def take_back(
     instead = [recorded.event.INSTEAD for recorded in result.events]
     if not any(instead):
         first, last = result.positions[0], result.positions[-1]
+        entries = "-".join(map(str, dict.fromkeys((first, last))))
+        command = (
+            f"seat-ledger event reverse {entries} --account {as_word(account)} "
+            "--reason WHY"
+        )
+        if len(result.positions) > MOST_TRIED:
+            yield f"To see whether it can be taken back: {command} --dry-run"
+            return
         refusal = _refusal(ledger, account, range(first, last + 1))
         if refusal is None:
-            entries = "-".join(map(str, dict.fromkeys((first, last))))
-            yield (
-                f"To take it back: seat-ledger event reverse {entries} --account "
-                f"{as_word(account)} --reason WHY"
-            )
+            yield f"To take it back: {command}"
         elif isinstance(refusal, CommandRefused):
             yield f"Not reversible: {refusal.message}"
             if refusal.try_:

@@ -15,7 +15,7 @@ from seat_ledger.cli.options.writing import take_back
 from seat_ledger.errors import LedgerError
 from tests.in_process import Program
 from tests.oracle.oracle import Oracle
-from tests.program import ANN, BUY, GIVE, OPEN
+from tests.program import ANN, BUY, GIVE, OPEN, PRO
 from tests.property.histories import Author, opening
 
 HINT = re.compile("To take it back: seat-ledger (.*)")
@@ -89,3 +89,19 @@ def test_what_cannot_be_reversed_says_what_is_done_instead(
     program.record(OPEN, BUY, ANN)
     erased = program.run("user", "erase", "ann", "-a", "acme", "--yes", "--reason", "x")
     assert "Not reversible. Instead: add the person again" in erased.out
+
+
+def test_a_reversal_of_very_many_entries_is_named_as_a_trial(
+    database: str, tmp_path: Path
+) -> None:
+    program = Program(database, tmp_path)
+    program.record(OPEN)
+    for count, begins in (
+        (200, "To take it back: "),
+        (201, "To see whether it can be"),
+    ):
+        done = program.run("seat", "buy", PRO, count, "--account", "acme")
+        (hint,) = [line for line in done.out.splitlines() if line.startswith("To ")]
+        assert hint.startswith(begins)
+        words = shlex.split(hint.partition(": seat-ledger ")[2])
+        assert program.run(*dict.fromkeys([*words, "--dry-run"])).status == 0

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from program import PRO
-from served import HOSTILE, HOSTILE_KEY, PAGES, Console, filled, serving
+from program import PRO, Program
+from served import HOSTILE, HOSTILE_KEY, PAGES, Console, filled, record, serving
 
 from seat_ledger.cli.output import charts
 from tests.support.waiting import AT_MOST
@@ -219,6 +219,47 @@ def test_no_page_is_wider_than_a_narrow_screen(
             wide[address] = width
         wide |= {f"{address} {n}": w for n, w in enumerate(page.evaluate(TOO_WIDE))}
     context.close()
+    assert wide == {}
+
+
+def test_the_longest_names_are_no_wider_than_a_narrow_screen(
+    browser: Browser, database: str
+) -> None:
+    """An account, a user and an invoice with as many wide letters as may be."""
+    long, invoice = "W" * 100, "I" * 100
+    filled(database)
+    for command in (
+        {"op": "open_account", "name": long * 3, "time_zone": "UTC",
+         "term_start": "2025-03-05", "term_months": 12, "billing_cycle_months": 1},
+        {"op": "buy_seats", "seat_type": PRO, "quantity": 9,
+         "effective_at": "2025-03-05"},
+        {"op": "add_user", "user": long, "email": f"{'m' * 60}@x.example",
+         "name": long * 3, "effective_at": "2025-03-05", "reason": long * 5,
+         "seats": [PRO]},
+    ):  # fmt: skip
+        record(database, {**command, "account": long})
+    issue = ("invoice", "issue", invoice, "-a", long, "--period", "2025-03-05")
+    words = (*issue, "--unit-price", f"{PRO}=12345678.99", "--currency", "EUR")
+    assert Program(database).run(*words).returncode == 0
+    page = browser.new_page(viewport=NARROW)
+    account, wide = {"account": long}, {}
+    with serving(database, "--quiet") as console:
+        for address in (
+            *(console.address(name, **account)
+              for name in ("account", "events", "idle", "invoices", "periods", "seats",
+                           "users", "renewals", "compare")),
+            *(console.address("user", **account, user=long, as_of=moment)
+              for moment in ("", "2025-09-01")),
+            console.address("seat", **account, seat=f"{PRO}#1"),
+            console.address("invoice", invoice=invoice),
+            console.address("search", q=long),
+            console.address("accounts"),
+        ):  # fmt: skip
+            page.goto(address)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            if width > NARROW["width"]:
+                wide[address] = width
+    page.close()
     assert wide == {}
 
 
