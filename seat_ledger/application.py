@@ -18,6 +18,7 @@ from seat_ledger.commands.messages import OPERATIONS, Command, read_command
 from seat_ledger.commands.repository import AccountRepository, Settings
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.invoice_draft import ComputeInvoice
+from seat_ledger.domain.values import account_id
 from seat_ledger.importing.importer import import_lines
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.trial import try_lines
@@ -107,10 +108,16 @@ class CommandService:
     def __dir__(self) -> Iterable[str]:
         return [*super().__dir__(), *OPERATIONS]
 
-    def zones_of(self, account: str | None) -> ZoneHistory | None:
-        """The zones of an account that was worked on."""
+    def zones_of(
+        self, account: str | None, *, load: bool = False
+    ) -> ZoneHistory | None:
+        """The zones of an account that was worked on; `load` reads one that is not in
+        memory, as after a repeated command or an erasure.
+        """
         workspace = self.accounts.workspaces.get(account or "")
         current = workspace.account if workspace is not None else None
+        if load and account is not None and current is None:
+            current = self.accounts.stored.load(account_id(account))
         return current.zones if current is not None else None
 
     def plain_entry(self, user_id: UUID) -> int | None:

@@ -53,7 +53,7 @@ def erase(user: str, account: str, yes: bool, dry_run: bool, **shared: Any) -> N
             ids = [str(recorded.event.originator_id) for recorded in trial.events]
             meant = {**command, "user": ids[0]} if ids else command
         result = ledger.execute(meant, dry_run=dry_run, default_actor=actor)
-        zones = clock_of(ledger, account, result)
+        zones = clock_of(ledger, account, result, load=True)
         failed: Exception | None = None
         notes: list[str] = []
         if not dry_run:

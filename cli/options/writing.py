@@ -123,9 +123,10 @@ def record(
             default_actor=default_actor(),
             compute_invoice=compute_invoice,
         )
-        zones = clock_of(ledger, command.get("account"), result)
+        in_table = session.format == "table"
+        zones = clock_of(ledger, command.get("account"), result, load=in_table)
         answer = (describe or recorded_answer)(command, result, dry_run, zones)
-        if session.format == "table" and not dry_run:
+        if in_table and not dry_run:
             answer.notes = [*answer.notes, *take_back(ledger, command, result)]
     emit(answer, session.format)
 
@@ -226,15 +227,22 @@ def _in_words_of_options() -> Iterator[None]:
 
 
 def clock_of(
-    ledger: CommandService, account: str | None, result: Result
+    ledger: CommandService,
+    account: str | None,
+    result: Result,
+    *,
+    load: bool = False,
 ) -> ZoneHistory:
-    """The account's own clock, on which a table shows what was recorded in it."""
+    """The account's own clock, on which a table shows what was recorded in it.
+
+    `load` reads the account for it where that was not needed to record.
+    """
     from seat_ledger.domain.calendar import ZoneHistory  # noqa: PLC0415
 
     for recorded in result.events:
         if recorded.topic == "AccountOpened":
             return ZoneHistory(recorded.event.time_zone)  # type: ignore[attr-defined]
-    return ledger.zones_of(account) or ZoneHistory("UTC")
+    return ledger.zones_of(account, load=load) or ZoneHistory("UTC")
 
 
 def recorded_answer(

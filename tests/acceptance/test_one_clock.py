@@ -49,6 +49,19 @@ def program(shared_database: str) -> Program:
     return result
 
 
+def test_a_repeated_result_is_on_the_accounts_clock(program: Program) -> None:
+    buy = f"seat buy {PRO} 1 -a z --effective-at 2025-04-01 --idempotency-key k"
+    erase = "user erase gone -a z --yes --reason gdpr --idempotency-key e"
+    add = "user add gone -a z --email gone@z.example --name G"
+    assert program.run(*add.split()).returncode == 0
+    for words in (buy, buy, erase, erase):
+        done = program.run(*words.split())
+        assert done.returncode == 0, done.stderr
+        assert (" 2025-04-01 00:00 " in done.stdout) == (words == buy)
+        assert done.stdout.count("Times in ") == 1
+        assert "Times in UTC" not in done.stdout
+
+
 @pytest.mark.parametrize("words", TABLES)
 def test_a_table_is_on_the_accounts_clock(program: Program, words: str) -> None:
     done = program.run(*words.split())
