@@ -41,6 +41,15 @@ def pin(connection: Connection, *, sees_store: bool = True) -> Served:
             missing = served.number
 
 
+def plan_by_accounts(connection: Connection) -> None:
+    """Let a session's questions be planned for what they are about: a few accounts.
+
+    A merge of an account's entries with the reversals of all looks cheap to the
+    planner, which hopes to end early: it took 22 ms of 23, of 30,000 reversals.
+    """
+    connection.execute("SET enable_mergejoin = off")
+
+
 def settle(connection: Connection, number: int, *, own: bool = False) -> None:
     """Let names mean a generation's tables, on a connection that may know another's.
 

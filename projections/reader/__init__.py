@@ -39,7 +39,7 @@ from seat_ledger.projections.engine.locks import APPEND_LOCK
 from seat_ledger.projections.engine.registry import question
 from seat_ledger.projections.engine.seat_types import SeatTypes
 from seat_ledger.projections.engine.set_aside import SetAside
-from seat_ledger.projections.engine.snapshot import pin
+from seat_ledger.projections.engine.snapshot import pin, plan_by_accounts
 from seat_ledger.projections.periods import PeriodRow, columns
 from seat_ledger.projections.periods.contract import AccountFacts, Row
 from seat_ledger.projections.reader.sharing import second_connection, shared
@@ -221,6 +221,7 @@ class ConnectedReader:
         self.connection: psycopg.Connection[Any] = connect(conninfo, autocommit=True)
         try:
             self._prepare()
+            plan_by_accounts(self.connection)
             if read_only:
                 self.connection.execute("SET default_transaction_read_only = on")
             acts = become(self.connection, self.ROLE)

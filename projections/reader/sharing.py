@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from seat_ledger.errors import LedgerError
-from seat_ledger.projections.engine.snapshot import settle
+from seat_ledger.projections.engine.snapshot import plan_by_accounts, settle
 from seat_ledger.store.connection import Role, connect
 
 Connection = psycopg.Connection[Any]
@@ -75,6 +75,7 @@ def second_connection(
         yield None
         return
     with second:
+        plan_by_accounts(second)
         second.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         second.execute(
             sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot))
