@@ -921,6 +921,8 @@ def _problem(problem: Any, name: str) -> str:
         except InvalidInput as error:
             return "cannot be used: " + error.message.rstrip(".")
     text = shown(value if isinstance(value, str) else _json(value))
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"is {text}: is too large, or not written as a whole number"
     if kind in _EXPECTED:
         return f"is {text}: {_EXPECTED[kind]}"
     reason = problem["msg"].removeprefix("Value error, ")

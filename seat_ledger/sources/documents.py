@@ -356,9 +356,12 @@ class RecordMessages:
         self._messages, self._selected, self._stream = messages, stream, stream
         self.ignored: Counter[str] = Counter()
         """Records of other streams than the selected one, by stream."""
+        self._announced: set[str | None] = set()
+        """The streams that a message is about: one may have no record today."""
 
     def rows(self) -> Documents:
         """The records. Raises UnreadableRow."""
+        line = 1
         for line, message in self._messages:
             if not is_message(message):
                 raise UnreadableRow(
@@ -369,12 +372,22 @@ class RecordMessages:
                 )
             if message["type"] != _RECORD:
                 _check_whole(message, line)
+                self._announced.add(_stream_of(message))
                 continue
             record = message["record"]
             is_airbyte = isinstance(record.get("data"), dict) and "emitted_at" in record
             name = str(record.get("stream") if is_airbyte else message.get("stream"))
             if self._is_selected(name, line):
+                self._announced.add(name)
                 yield line, record["data"] if is_airbyte else record
+        if self.ignored and self._selected not in self._announced:
+            names = ", ".join(shown(name) for name in sorted(self.ignored)[:20])
+            raise UnreadableRow(
+                f"no message is of the stream {shown(self._selected)}; there are "
+                f"{names}.",
+                "name the one to read with --stream",
+                line,
+            )
 
     def _is_selected(self, name: str, line: int) -> bool:
         if self._stream is None:
@@ -390,6 +403,15 @@ class RecordMessages:
             )
         self.ignored[name] += 1
         return False
+
+
+def _stream_of(message: dict[str, Any]) -> str | None:
+    """Which stream a message other than a record is about, where it says so."""
+    place: Any = message
+    for key in ("trace", "stream_status", "stream_descriptor"):
+        place = place.get(key) if isinstance(place, dict) else None
+    name = place.get("name") if isinstance(place, dict) else message.get("stream")
+    return name if isinstance(name, str) else None
 
 
 def _check_whole(message: dict[str, Any], line: int) -> None:

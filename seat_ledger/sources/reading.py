@@ -151,7 +151,8 @@ def _fields_checked(has: list[str]) -> Step:
     def check(row: Any) -> None:
         if row.__class__ is not dict:
             raise UnreadableRow(
-                f"a row is an object, not {shown(row)}.", "expected: a JSON object"
+                f"a row is an object, not {shown(orjson.dumps(row).decode())}.",
+                "expected: a JSON object",
             )
         for name in names:
             if name not in row:
@@ -164,10 +165,11 @@ def _fields_checked(has: list[str]) -> Step:
 
 
 def _other_fields(row: dict[str, Any], has: list[str]) -> UnreadableRow:
-    fields = ", ".join(shown(name) for name in list(row)[:20]) or "none"
+    names = ", ".join(shown(name) for name in list(row)[:20])
+    has_fields = f"the row has the fields {names}." if names else "the row is empty."
     expected = ", ".join(name.replace("|", " or ") for name in has)
     return UnreadableRow(
-        f"the row has the fields {fields}.",
+        has_fields,
         f"expected: {expected}; see 'seat-ledger source check FILE'",
     )
 

@@ -22,8 +22,8 @@ class RowTally:
         """The tally as people read it, a line for each reason."""
         if not self.rows and not self.refused:
             return [
-                "0 rows read: the file has none. That is right where nothing happened; "
-                "an export that failed looks the same."
+                "0 rows read: the file has none. An export that failed looks the same "
+                "as one of nothing."
             ]
         several = self.entries > self.rows
         entries = (

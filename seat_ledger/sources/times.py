@@ -68,7 +68,10 @@ def parser(form: str, zone_name: str | None) -> ParseTime:
     if form == RFC3339:
         return _texts(lambda text: _rfc3339(text, zone_name), zone_name, form)
     _check_format(form, zone_name)
-    return _texts(lambda text: _by_format(text, form, zone_name), zone_name, form)
+    whole = _whole(form)
+    return _texts(
+        lambda text: _by_format(text, form, whole, zone_name), zone_name, form
+    )
 
 
 def check_zone(name: str | None) -> None:
@@ -178,7 +181,37 @@ def _rfc3339(text: str, zone_name: str | None) -> SourceTime:
         raise _not_as(text, RFC3339) from error
 
 
-def _by_format(text: str, form: str, zone_name: str | None) -> SourceTime:
+def _whole(form: str) -> re.Pattern[str]:
+    """What a time of a format looks like that is not cut off.
+
+    strptime reads '09:1' as a minute past nine, and '2026111' as 1 November.
+    """
+    shape, was_number = "", False
+    for match in re.finditer(r"%(.)|\s+|.", form, re.DOTALL):
+        letter = match[1] or ""
+        if letter in _WIDTHS:
+            after = form[match.end() :]
+            is_beside = was_number or (after[:1] == "%" and after[1:2] in _WIDTHS)
+            shape += r"\d\d" if is_beside and letter in "mdHI" else _WIDTHS[letter]
+        elif letter:
+            shape += "%" if letter == "%" else ".+"
+        else:
+            shape += r"\s+" if match[0].isspace() else re.escape(match[0])
+        was_number = letter in _WIDTHS
+    return re.compile(shape, re.ASCII | re.IGNORECASE)
+
+
+_WIDTHS = {
+    "Y": r"\d{4}", "m": r"\d\d?", "d": r"\d\d?", "H": r"\d\d?", "I": r"\d\d?",
+    "M": r"\d\d", "S": r"\d\d", "f": r"\d{1,6}",
+}  # fmt: skip
+
+
+def _by_format(
+    text: str, form: str, whole: re.Pattern[str], zone_name: str | None
+) -> SourceTime:
+    if whole.fullmatch(text) is None:
+        raise _not_as(text, form)
     try:
         read = datetime.strptime(text, form)  # noqa: DTZ007  the zone comes next
     except ValueError as error:

@@ -91,7 +91,7 @@ def test_a_log_without_a_row_is_converted_and_that_is_said(tmp_path: Path) -> No
         done = Program("").run("convert", empty, "--with", *words, "-a", "acme")
         assert (done.returncode, done.stdout) == (0, "")
         assert "the file has none" in done.stderr
-        assert "an export that failed looks the same" in done.stderr
+        assert "An export that failed looks the same" in done.stderr
 
 
 def test_convert_needs_no_database() -> None:

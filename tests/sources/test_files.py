@@ -187,6 +187,16 @@ def test_messages_of_another_stream_are_refused_or_left_out_by_word() -> None:
     ):
         converted(tap, AUDIT)
     assert len(converted(tap, AUDIT, message_stream="audit_log")) == 1
+    with pytest.raises(
+        InvalidInput, match="no message is of the stream 'audit'; there are 'audit_log'"
+    ):
+        converted(tap, AUDIT, message_stream="audit")
+    # a stream of which nothing is new today is one, too
+    started = {"type": "TRACE", "trace": {"type": "STREAM_STATUS", "stream_status": {
+        "stream_descriptor": {"name": "audit"}, "status": "COMPLETE"}}}  # fmt: skip
+    for announced in (singer("SCHEMA", stream="audit"), started):
+        quiet = log(announced, singer("RECORD", {"x": 1}, "teams"))
+        assert converted(quiet, AUDIT, message_stream="audit") == []
 
 
 def test_a_source_that_says_that_it_failed_is_not_whole() -> None:

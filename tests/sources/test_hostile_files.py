@@ -49,7 +49,7 @@ def attempt(content: bytes, *, table: bool) -> str:
         (b'[{"a": "\xff"}]', "log:1: a byte cannot be read as UTF-8."),
         (b'{"@timestamp":1,"action":"\xff"}\n', "log:1: "),
         (b"[1, 2]", "log:1: a row is an object, not '1'."),
-        (b"null", "log:1: a row is an object, not 'None'."),
+        (b"null", "log:1: a row is an object, not 'null'."),
         (b'{"a":1} {"b":2}', "log:1: the row has the fields 'a'."),
         (b"\0" * 100, "log:1: the file holds NUL bytes, so it is not UTF-8 text."),
         (b"PK\x03\x04", "log:1: the file is a workbook, or another ZIP archive."),

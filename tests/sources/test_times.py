@@ -36,6 +36,11 @@ WALL = datetime(2026, 3, 5, 9, 30)  # noqa: DTZ001  as a workbook has it
         ("%m/%d/%Y %I:%M %p", "UTC", "03/04/2026 10:00 PM", "2026-03-04T22:00:00Z"),
         ("%d %b %Y", "UTC", "3 Jan 2024", "2024-01-03T00:00:00Z"),
         ("%Y-%m-%d", "account", "2026-03-05", "2026-03-05"),
+        ("%m/%d/%Y %H:%M", "UTC", "3/4/2026 9:05", "2026-03-04T09:05:00Z"),
+        ("%Y%m%d%H%M", "UTC", "202603041530", "2026-03-04T15:30:00Z"),
+        ("%d%b%Y", "UTC", "3Mar2026", "2026-03-03T00:00:00Z"),
+        ("%d. %B %Y, %I:%M:%S.%f%p", "UTC", "3. march 2026,  9:05:06.7PM",
+         "2026-03-03T21:05:06.700000Z"),
         ("%Y-%m-%dT%H:%M:%S%z", None, "2026-03-05T00:00:00+0200",
          "2026-03-04T22:00:00Z"),
         ("%Y-%m-%d", "America/Havana", "2025-11-02", "2025-11-02T04:00:00Z"),
@@ -92,6 +97,10 @@ def test_every_zone_of_iana_but_an_abbreviation_is_a_mappings_zone() -> None:
     ("form", "zone", "value", "message"),
     [
         ("rfc3339", None, "2026-10-02T09:14:00", "has no offset"),
+        ("%Y-%m-%d %H:%M", "UTC", "2026-10-02 09:1", "is not a time"),  # cut off
+        ("%Y-%m-%d %H:%M:%S", "UTC", "2026-10-02 09:14:0", "is not a time"),
+        ("%Y%m%d", "UTC", "2026111", "is not a time"),
+        ("%Y%m%d%H%M", "UTC", "20260304153", "is not a time"),
         ("rfc3339", None, "2026-10-02", "has no offset"),
         ("rfc3339", None, "02/10/2026", "is not a time"),
         ("rfc3339", None, "2026-02-30T00:00:00Z", "is not a time"),
