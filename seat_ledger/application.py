@@ -44,8 +44,9 @@ class CommandService:
         settings: Settings | None = None,
         *,
         set_aside: Mapping[UUID, str] | None = None,
+        is_reached: bool = False,
     ) -> None:
-        self.accounts = AccountRepository(conninfo, settings)
+        self.accounts = AccountRepository(conninfo, settings, is_reached=is_reached)
         self.accounts.set_aside = set_aside or {}
         self.execution = CommandExecution(self.accounts)
 

@@ -202,31 +202,35 @@ class Session:
         return reader
 
     def ledger(self) -> CommandService:
-        """The write side."""
+        """The write side, opened on what one connection has shown."""
         from seat_ledger.application import CommandService  # noqa: PLC0415
+        from seat_ledger.store import guards  # noqa: PLC0415
 
-        self.check_schema(guarded=True)
+        with self._checked() as connection:
+            guards.check(connection)  # the store refuses what it must
+            aside = _aside_as_seen(connection)
         self.may_record = True
-        return CommandService(self.conninfo(), set_aside=self.set_aside())
+        return CommandService(self.conninfo(), set_aside=aside, is_reached=True)
 
     def set_aside(self) -> dict[UUID, str]:
         """Why nothing is to be recorded in some accounts, as far as one may see it."""
-        from seat_ledger.projections.engine.status import aside_as_seen  # noqa: PLC0415
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with (
             self.in_words(),
-            connect(self.conninfo(), role="reader", autocommit=True) as connection,
+            connect(self.conninfo(), autocommit=True) as connection,
         ):
-            accounts = aside_as_seen(connection)
-        return {account.account_id: account.sentence() for account in accounts}
+            return _aside_as_seen(connection)
 
-    def check_schema(self, *, guarded: bool = False) -> None:
-        """Make sure of the schema, or make it where the embedded server is ours.
+    def check_schema(self) -> None:
+        """Make sure of the schema, or make it where the embedded server is ours."""
+        with self._checked():
+            pass
 
-        `guarded` makes sure that the store refuses what it must, too.
-        """
-        from seat_ledger.store import guards, schema  # noqa: PLC0415
+    @contextmanager
+    def _checked(self) -> Iterator[Connection]:
+        """A connection to a database whose schema is this program's."""
+        from seat_ledger.store import schema  # noqa: PLC0415
         from seat_ledger.store.connection import connect  # noqa: PLC0415
 
         with (
@@ -236,8 +240,7 @@ class Session:
             if self._is_new(connection):
                 self.prepare()
             schema.check(connection)
-            if guarded:
-                guards.check(connection)
+            yield connection
 
     @contextmanager
     def in_words(self) -> Iterator[None]:
@@ -256,6 +259,16 @@ class Session:
         from seat_ledger.projections.engine import generations  # noqa: PLC0415
 
         return not (self.database or generations.is_installed(connection))
+
+
+def _aside_as_seen(connection: Connection) -> dict[UUID, str]:
+    """Why nothing is to be recorded in some accounts, as the reader's role sees it."""
+    from seat_ledger.projections.engine.status import aside_as_seen  # noqa: PLC0415
+    from seat_ledger.store.connection import become  # noqa: PLC0415
+
+    become(connection, "reader")
+    accounts = aside_as_seen(connection)
+    return {account.account_id: account.sentence() for account in accounts}
 
 
 def embedded_server() -> EmbeddedServer:

@@ -87,7 +87,8 @@ class AccountRepository:
     """Accounts in memory over one database.
 
     `set_aside` says of accounts, by id, why nothing is recorded in them: one of their
-    events cannot be read, as whoever reads them found (R74).
+    events cannot be read, as whoever reads them found (R74). `is_reached` says that
+    the caller had a connection just now.
     """
 
     def __init__(
@@ -95,12 +96,15 @@ class AccountRepository:
         conninfo: str,
         settings: Settings | None = None,
         recorder_class: type[LedgerRecorder] = LedgerRecorder,
+        *,
+        is_reached: bool = False,
     ) -> None:
         self.conninfo = conninfo
         self.settings = settings or read_settings()
         self.workspaces: OrderedDict[str, UnitOfWork] = OrderedDict()
         self.set_aside: Mapping[UUID, str] = {}
-        connect(conninfo).close()  # says at once, and plainly, what is wrong
+        if not is_reached:
+            connect(conninfo).close()  # says at once, and plainly, what is wrong
         with self._explained():
             self.datastore = LedgerDatastore(conninfo, self.settings.pool_size)
             self.recorder = recorder_class(self.datastore)

@@ -26,18 +26,18 @@ from seat_ledger.store.session import LedgerConnection
 Role = Literal["owner", "writer", "projector", "reader", "account_reader"]
 
 _BECOME = (
-    "SELECT pg_catalog.set_config('role', coalesce(("
-    "SELECT rolname FROM pg_catalog.pg_roles WHERE rolname = %(role)s "
-    "AND pg_catalog.pg_has_role(session_user, oid, %(may)s) "
+    "SELECT pg_catalog.set_config('role', taken.role, false), "
+    "pg_catalog.set_config('row_security', CASE "
+    "WHEN %(sees_all)s AND taken.role OPERATOR(pg_catalog.<>) 'none' "
+    "THEN 'off' ELSE 'on' END, false) "
+    "FROM (SELECT CASE WHEN pg_catalog.pg_has_role(session_user, role.oid, %(may)s) "
     "AND pg_catalog.has_schema_privilege("
-    "oid, pg_catalog.to_regnamespace('ledger'), 'USAGE') "
-    "AND (rolname <> 'seat_ledger_projector' OR pg_catalog.has_database_privilege("
-    "oid, pg_catalog.current_database(), 'CREATE'))"
-    "), 'none'), false)"
-)
-_SEEING_ALL = (
-    "SELECT pg_catalog.set_config('row_security', "
-    "CASE WHEN %(is_own)s THEN 'off' ELSE 'on' END, false)"
+    "role.oid, pg_catalog.to_regnamespace('ledger'), 'USAGE') "
+    "AND (%(is_projector)s IS FALSE OR pg_catalog.has_database_privilege("
+    "role.oid, pg_catalog.current_database(), 'CREATE')) "
+    "THEN %(role)s::pg_catalog.text ELSE 'none' END AS role "
+    "FROM (SELECT pg_catalog.to_regrole(%(role)s)::pg_catalog.oid AS oid) AS role "
+    "OFFSET 0) AS taken"
 )
 """Where a policy would hide rows, whoever reads all accounts is told, not misled."""
 SETTABLE_ROLES = 160000
@@ -71,12 +71,15 @@ def become(connection: psycopg.Connection[Any], role: Role) -> bool:
     keeps its own, and False is returned. Nothing that a transaction holds may depend
     on it.
     """
+    may = "SET" if connection.info.server_version >= SETTABLE_ROLES else "MEMBER"
+    params = {
+        "role": f"seat_ledger_{role}",
+        "may": may,
+        "is_projector": role == "projector",
+        "sees_all": role != "reader",
+    }
     with connection.cursor(row_factory=tuple_row) as cursor:
-        may = "SET" if connection.info.server_version >= SETTABLE_ROLES else "MEMBER"
-        params = {"role": f"seat_ledger_{role}", "may": may}
         row = cursor.execute(_BECOME, params).fetchone()
-        is_own = row is not None and row[0] != "none" and role != "reader"
-        cursor.execute(_SEEING_ALL, {"is_own": is_own})
     return row is not None and row[0] != "none"
 
 

@@ -43,7 +43,7 @@ class LedgerDatastore(PostgresDatastore):
             conninfo,
             connection_class=LedgerConnection,
             kwargs={"row_factory": dict_row},
-            min_size=1,
+            min_size=0,  # else the first to ask has a second one made
             max_size=pool_size,
             open=False,
             configure=self.after_connect_func(),

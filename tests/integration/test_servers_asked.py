@@ -311,3 +311,21 @@ def pooler(database: str, mode: str, *, size: int = 20) -> Iterator[str]:
         process.terminate()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_command_that_records_opens_two_connections(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = Program(database, tmp_path)
+    program.record(OPEN)
+    connect, opened = session.LedgerConnection.connect, []
+
+    def counted(*words: Any, **options: Any) -> session.LedgerConnection:
+        connection = connect(*words, **options)
+        opened.append(connection)
+        return connection
+
+    monkeypatch.setattr(session.LedgerConnection, "connect", counted)
+    bought = program.run("seat", "buy", BUY["seat_type"], 3, "--account", "acme")
+    assert "Recorded 3 events" in bought.out
+    assert len(opened) == 2
