@@ -1,7 +1,13 @@
 -- contract --
--- An account's contract.
-SELECT *
-  FROM contract_at(%(known_position)s::bigint)
+-- An account's contract, and whether an unassignment was ever requested (R98).
+SELECT contract.*,
+       EXISTS (
+           SELECT
+             FROM journal AS request
+            WHERE request.account_no = contract.account_no
+              AND request.topic = 'UnassignmentRequested'
+           OFFSET 0) AS has_requests
+  FROM contract_at(%(known_position)s::bigint) AS contract
  WHERE account_no = (SELECT account_no
                        FROM account
                       WHERE account_id = %(account_id)s::uuid)

@@ -2,22 +2,7 @@
 -- For each seat type under contract at a moment in some accounts: purchased, assigned and
 -- pending; and of how many assignments and unassignments the window contains it.
 SELECT step.account_no, step.seat_type, step.purchased, step.assigned,
-       (SELECT count(*)
-          FROM entry_at(%(known_position)s::bigint) AS entry
-         WHERE entry.account_no = step.account_no
-           AND entry.seat_type = step.seat_type
-           AND entry.topic = 'SeatUnassigned'
-           AND entry.effective_after < %(as_of)s::timestamptz
-           AND entry.effective_at > %(as_of)s::timestamptz
-       ) AS perhaps_freed,
-       (SELECT count(*)
-          FROM entry_at(%(known_position)s::bigint) AS entry
-         WHERE entry.account_no = step.account_no
-           AND entry.seat_type = step.seat_type
-           AND entry.topic = 'SeatAssigned'
-           AND entry.effective_after < %(as_of)s::timestamptz
-           AND entry.effective_at > %(as_of)s::timestamptz
-       ) AS perhaps_filled,
+       perhaps.freed AS perhaps_freed, perhaps.filled AS perhaps_filled,
        (SELECT coalesce(sum(reduction.quantity), 0)
           FROM reduction_at(%(known_position)s::bigint) AS reduction
          WHERE reduction.account_no = step.account_no
@@ -38,6 +23,15 @@ SELECT step.account_no, step.seat_type, step.purchased, step.assigned,
           AND counted.at <= %(as_of)s::timestamptz
         ORDER BY counted.at DESC
         LIMIT 1) AS step
+ CROSS JOIN LATERAL (
+       SELECT count(*) FILTER (WHERE entry.topic = 'SeatUnassigned') AS freed,
+              count(*) FILTER (WHERE entry.topic = 'SeatAssigned') AS filled
+         FROM entry_at(%(known_position)s::bigint) AS entry
+        WHERE entry.account_no = step.account_no
+          AND entry.seat_type = step.seat_type
+          AND entry.topic IN ('SeatAssigned', 'SeatUnassigned')
+          AND entry.effective_after < %(as_of)s::timestamptz
+          AND entry.effective_at > %(as_of)s::timestamptz) AS perhaps
  WHERE step.purchased > 0
  ORDER BY step.account_no, kind.name COLLATE "C";
 

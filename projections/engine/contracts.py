@@ -79,6 +79,7 @@ def facts_of(rows: Sequence[Row], known_at: int) -> AccountFacts:
             for row in in_effect
             if row["topic"] == "BillingPolicyChanged" and not row["reversed"]
         ),
+        has_requests=opened.get("has_requests", True),
     )
 
 

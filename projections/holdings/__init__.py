@@ -268,7 +268,7 @@ def _called_then(question: AccountQuestion, row: Row, names: Names) -> Row | Non
 def to_be_unassigned(question: AccountQuestion) -> list[Row]:
     """Who is to leave which seat when: requests pending at a moment (R98)."""
     reader, account, _, as_of = question
-    rows = question.ask("holdings", "to_be_unassigned", as_of=as_of)
+    rows = _unassignments(question)
     people = reader.people((row["user_no"] for row in rows), question.known_at, as_of)
     acts = reader.acts(row["requested"] for row in rows)
     return [
@@ -284,6 +284,13 @@ def to_be_unassigned(question: AccountQuestion) -> list[Row]:
     ]
 
 
+def _unassignments(question: AccountQuestion) -> list[Row]:
+    """Requests that are pending at a moment (R98): asked for where any ever was."""
+    if not question.account.has_requests:
+        return []
+    return question.ask("holdings", "to_be_unassigned", as_of=question.as_of)
+
+
 def _unassignments_due(
     question: AccountQuestion, rows: Iterable[Row]
 ) -> dict[int, datetime | None]:
@@ -295,9 +302,9 @@ def _unassignments_due(
     }
     if not live:
         return {}
-    account, as_of = question.account, question.as_of
+    account = question.account
     due: dict[int, datetime | None] = {}
-    for request in question.ask("holdings", "to_be_unassigned", as_of=as_of):
+    for request in _unassignments(question):
         held = live.get((request["seat_type"], request["number"], request["user_no"]))
         if held is not None and held["held_from"] <= request["requested_at"]:
             due[held["assigned_position"]] = _bounded(account.due(request))

@@ -26,7 +26,8 @@ class AccountFacts(NamedTuple):
 
     `no` is the position of its opening. `is_known` is false before that was recorded:
     nothing was known then (R79). `next_unassignment` is when the first of those is due
-    that were requested for a period's end and are not carried out (R98).
+    that were requested for a period's end and are not carried out (R98); where
+    `has_requests` is false, none ever was.
     """
 
     no: int
@@ -39,6 +40,7 @@ class AccountFacts(NamedTuple):
     renewals: int
     policies: tuple[Policy, ...]
     next_unassignment: datetime | None = None
+    has_requests: bool = True
 
     @property
     def zones(self) -> ZoneHistory:

@@ -518,7 +518,8 @@ class ConnectedReader:
                 raise no_such_account(key, self.accounts_near(key, known_at))
             raise AccountSetAside(aside)
         account = facts_of(rows, known_at.position)
-        return self._with_unassignments([account], known_at, [account.no])[0]
+        with_requests = [account.no] if account.has_requests else []
+        return self._with_unassignments([account], known_at, with_requests)[0]
 
     def accounts_alike(self, key: str, known_at: Knowledge) -> list[str]:
         """The other accounts whose keys are this one but for case or composition.
@@ -559,10 +560,12 @@ class ConnectedReader:
         requests: dict[int, list[Row]] = {}
         if account_nos is None:
             pending = self.ask("holdings", "to_be_carried_out", known_at)
-        else:
+        elif account_nos:
             pending = self.ask(
                 "holdings", "to_be_carried_out_of", known_at, account_nos=account_nos
             )
+        else:
+            pending = []
         for row in pending:
             requests.setdefault(row["account_no"], []).append(row)
         return [
