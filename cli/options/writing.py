@@ -306,16 +306,16 @@ def take_back(
     if not any(instead):
         first, last = result.positions[0], result.positions[-1]
         entries = "-".join(map(str, dict.fromkeys((first, last))))
-        command = (
+        reversal = (
             f"seat-ledger event reverse {entries} --account {as_word(account)} "
             "--reason WHY"
         )
         if len(result.positions) > MOST_TRIED:
-            yield f"To see whether it can be taken back: {command} --dry-run"
+            yield f"To see whether it can be taken back: {reversal} --dry-run"
             return
         refusal = _refusal(ledger, account, range(first, last + 1))
         if refusal is None:
-            yield f"To take it back: {command}"
+            yield f"To take it back: {reversal}"
         elif isinstance(refusal, CommandRefused):
             yield f"Not reversible: {refusal.message}"
             if refusal.try_:

@@ -11,7 +11,7 @@ import pytest
 
 from seat_ledger.cli.inputs.bill_words import BillReading, match_header
 from tests.audits import Book, operation
-from tests.program import Program
+from tests.program import PRO, Program
 
 BILL = """Invoice No;Customer;Invoice Date;Billing Period;Product;Seats;Price;Net Amount
 INV-1;e;01.07.2025;01.06.2025 - 30.06.2025;Sales Professional;1;€ 1.030,00;€ 1.030,00
@@ -174,6 +174,24 @@ def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> N
     for ends, refusal in (("20.13.2025", "is not a date"), ("31.05.2025", "before it")):
         done = audited(book, text.replace("20.06.2025", ends), *DATES)
         assert (done.returncode, refusal in done.stderr) == (2, True), done.stderr
+
+
+def test_a_month_in_which_no_period_begins_is_all_its_dates(book: Book) -> None:
+    """R65: of an account that is billed by the quarter."""
+    book.program.lines(
+        {**operation("open_account", "2025-06-01"), "account": "q", "name": "Q",
+         "time_zone": "UTC", "term_start": "2025-06-01", "term_months": 12,
+         "billing_cycle_months": 3},
+        {**operation("buy_seats", "2025-06-01", seat_type=PRO, quantity=2),
+         "account": "q"},
+    )  # fmt: skip
+    head = "invoice,account,issued_at,period,seat_type,quantity,unit_price,amount\n"
+    bill = f"{head}I1,q,2025-09-01,2025-07,{PRO},2,10,20\n"
+    (row,) = rows(audited(book, bill, "--format", "json"))
+    assert row["period"] == "2025-07-01..2025-07-31"
+    assert (row["verdict"], row["difference"]) == ("unexpected", "0.00")
+    done = audited(book, bill.replace("-07,", "-06,"), "--format", "json")
+    assert [row["verdict"] for row in rows(done)] == ["match"]
 
 
 def test_a_day_of_a_month_s_price_is_held_against_what_a_seat_of_it_cost(

@@ -15,7 +15,12 @@ from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.billing.audit.auditor import Auditor
 from seat_ledger.projections.billing.audit.contracts import UNKNOWN, Contract, contracts
 from seat_ledger.projections.billing.audit.line_store import Spool
-from seat_ledger.projections.billing.audit.lines import AuditedLine, Written, issued_at
+from seat_ledger.projections.billing.audit.lines import (
+    AuditedLine,
+    BilledDates,
+    Written,
+    issued_at,
+)
 from seat_ledger.projections.billing.audit.matching import Billed
 from seat_ledger.projections.billing.audit.summary import Summary, WrongTotal
 from seat_ledger.projections.billing.price_book import PriceBook
@@ -113,11 +118,8 @@ def _meanings(
     zones = contract.facts(reader.head).zones if contract else _UTC
     for kind, text, no in references:
         if kind == "period":
-            period = contract.period(text, known_at.position) if contract else None
-            label = UNKNOWN + text
-            if period is not None:
-                label = text if period.is_window else period.label.isoformat()
-            means.append((key, kind, text, label))
+            label = _label(contract, text, known_at.position) if contract else None
+            means.append((key, kind, text, label or UNKNOWN + text))
             continue
         issued = _issued(text, zones, no)
         if isinstance(issued, datetime):
@@ -134,6 +136,18 @@ def _meanings(
             position = min(row["position"], known_at.position)
             means.append((key, "issued", text, position))
     return means
+
+
+def _label(contract: Contract, text: str, position: int) -> str | None:
+    """The label of the period, or the dates, that a text means of an account.
+
+    A month in which no period begins is all its dates (R65).
+    """
+    for written in dict.fromkeys((text, BilledDates.of_month(text) or text)):
+        period = contract.period(written, position)
+        if period is not None:
+            return written if period.is_window else period.label.isoformat()
+    return None
 
 
 def _issued(text: str, zones: ZoneHistory, no: int) -> int | datetime:

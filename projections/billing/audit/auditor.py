@@ -358,12 +358,14 @@ class Auditor:
         currency = Currency.named(line.currency)
         priced = bool(line.unit_price.text)
         period = billed.period
-        if period is not None and period.is_window:
-            period = None
+        complete = None
+        if period is not None and not period.is_window:
+            complete = period.ends <= self.moment
+        dates = billed.label if period else line.period
         return {
             "invoice": line.invoice,
             "account": line.account,
-            "period": period.label.isoformat() if period else line.period,
+            "period": dates,
             "seat_type": line.seat_type,
             "invoiced_quantity": plain(line.quantity.value),
             "ledger_quantity": plain(judged.owed),
@@ -380,7 +382,7 @@ class Auditor:
             "granularity": judged.rule[1],
             "unit_price": money(line.unit_price.value, currency) if priced else None,
             "currency": line.currency,
-            "complete": period.ends <= self.moment if period else None,
+            "complete": complete,
             **self._open(judged),
         }
 

@@ -78,6 +78,14 @@ class BilledDates(NamedTuple):
             )
         return cls(label, last)
 
+    @staticmethod
+    def of_month(text: str) -> str | None:
+        """All dates of a month: ``2025-02`` as ``2025-02-01..2025-02-28``."""
+        if len(text) != len("2025-02"):
+            return None
+        first, until = span_of(text)
+        return f"{first}..{until - timedelta(days=1)}"
+
     @property
     def until(self) -> date | None:
         """The date after the last: the same day of a later month is that already."""
