@@ -26,6 +26,7 @@ _NAMES_OF_THINGS = {
     *("entry", "entries", "position", "positions", "line", "number", "root", "until"),
     *("head", "checkpoint", "before", "ceiling", "cut off", "cut_off", "reversed by"),
     *("stuck_at", "pid", "port", "server", "version", "request_version"),
+    *("from", "from_position", "until_position", "manifest"),
 }
 """Columns and fields whose numbers name a thing, and are no quantities: not grouped."""
 UNBOUNDED = 10_000

@@ -317,6 +317,21 @@ def test_a_lake_of_another_ledger_is_left_alone(
     assert lakes.files() == before
 
 
+def test_a_ledger_that_has_the_same_key_is_another_one_all_the_same(
+    lakes: Lakes, tmp_path: Path, other_database: str
+) -> None:
+    lakes.export()
+    (key,) = (tmp_path / "home").rglob("*.key")
+    before = lakes.files()
+    other = Lakes(other_database, tmp_path)
+    other.program.environment["SEAT_LEDGER_INTEGRITY_KEY"] = str(key)
+    other.account("acme")
+    done = other.run("export", lakes.place)
+    assert done.returncode == 3
+    assert "is of the ledger" in done.stderr
+    assert lakes.files() == before
+
+
 def lose_the_last_manifest(lakes: Lakes) -> int:
     """Export twice and remove the second manifest; return where the first ends."""
     first = lakes.export()
@@ -523,6 +538,44 @@ def test_processes_share_the_buckets(lakes: Lakes, tmp_path: Path) -> None:
     assert document["buckets"] == 3
     item = rebuilt(lakes, tmp_path / "one", "--workers", "1")
     assert {row["projection"]: row["rows"] for row in document["rows"]} == item
+
+
+def change_served_journal(lakes: Lakes, change: str) -> int:
+    """Change the row of the first assignment, as a wrong decoder would have it."""
+    with psycopg.connect(lakes.conninfo, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT 'projection_' || number FROM projection.generation "
+            "WHERE state = 'served'"
+        ).fetchone()
+        assert row is not None
+        changed = connection.execute(
+            f"{change.format(journal=f'{row[0]}.journal')} WHERE position = (SELECT "
+            f"min(position) FROM {row[0]}.journal WHERE topic = 'SeatAssigned') "
+            "RETURNING position"
+        ).fetchone()
+        assert changed is not None
+        return int(changed[0])
+
+
+def test_what_was_decoded_wrongly_is_named_by_position_and_field(lakes: Lakes) -> None:
+    """Signature and digests hold all the same: they are of what was exported."""
+    lakes.program.run("projection", "run")
+    change = "UPDATE {journal} SET number = number + 5"
+    position = change_served_journal(lakes, change)
+    lakes.export()
+    lakes.json("verify", lakes.place)
+    (finding,) = lakes.findings("--decode")
+    assert finding["check"] == "decoded again"
+    assert f"position {position}: number is 6, decoded 1" in finding["found"]
+
+
+def test_what_a_journal_has_lost_is_not_exported(lakes: Lakes) -> None:
+    lakes.program.run("projection", "run")
+    change_served_journal(lakes, "DELETE FROM {journal}")
+    done = lakes.run("export", lakes.place)
+    assert done.returncode == 3
+    assert "Nothing was exported" in " ".join(done.stderr.split())
+    assert not list(lakes.place.glob("manifest/*"))
 
 
 def test_a_poisoned_served_row_is_detected_and_named(lakes: Lakes) -> None:
