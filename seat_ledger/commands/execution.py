@@ -164,7 +164,7 @@ class CommandExecution:
             names[workspace] = list(command.names())
         accounts.look_up(names)
         for place, (command, key, caller) in enumerate(group.commands):
-            peek, due = peeks[place], group.due[place]
+            workspace, peek, due = spaces[place], peeks[place], group.due[place]
             try:
                 if is_recorded(command, peek):
                     group.results[place] = self._repeated(command, peek.positions)
@@ -174,6 +174,8 @@ class CommandExecution:
                 )
             except (CommandRefused, InvalidInput) as error:
                 if isinstance(error, CommandRefused):
+                    if not due:
+                        accounts.check_unmoved(workspace, key, peek.head, error)
                     accounts.name_positions(error)
                 group.results[place] = error
 
@@ -212,6 +214,8 @@ class CommandExecution:
                     command, key, peek, caller, due=None if dry_run else due
                 )
             except CommandRefused as error:
+                if not due:
+                    accounts.check_unmoved(workspace, key, peek.head, error)
                 accounts.name_positions(error)
                 raise
             if dry_run:

@@ -219,6 +219,18 @@ class AccountRepository:
 
     # -- accounts in memory -------------------------------------------------------
 
+    def check_unmoved(
+        self, workspace: UnitOfWork, key: str, head: Head, error: CommandRefused
+    ) -> None:
+        """See that what refused a command was one state of its account.
+
+        Names and entries are read after the head: somebody else may have recorded in
+        between, and no append shows it. Raises Conflict: it is decided again.
+        """
+        peek = self.recorder.peek(workspace.account_id, key, head)
+        if peek.head != head:
+            raise Conflict(_MOVED_MESSAGE, try_="repeat the command") from error
+
     def workspace(self, command: Command) -> UnitOfWork:
         """The workspace of a command's account, cached or new.
 

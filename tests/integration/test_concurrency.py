@@ -13,6 +13,8 @@ import pytest
 
 from seat_ledger.application import CommandService
 from seat_ledger.commands.execution import CommandExecution
+from seat_ledger.commands.handler import Caller
+from seat_ledger.commands.messages import read_command
 from seat_ledger.commands.repository import AccountRepository
 from seat_ledger.errors import CommandRefused, Conflict
 from seat_ledger.store.recorder import LedgerRecorder
@@ -360,6 +362,36 @@ def test_r35_one_key_cannot_be_added_twice_at_once(
 ) -> None:
     add = {"op": "add_user", "user": "eve", "email": "eve@x.example", "name": "Eve"}
     assert interleaved(acme, monkeypatch, add, add) == ["done", "user_key_taken"]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "in a group"])
+def test_r73_the_same_batch_while_its_names_are_looked_up_is_a_repetition(
+    acme: str, monkeypatch: pytest.MonkeyPatch, *, together: bool
+) -> None:
+    """What was read before and after somebody else's append refuses nothing."""
+    batch = {"op": "batch", "account": "acme", "idempotency_key": "list", "commands": [
+        {"op": "add_user", "user": "eve", "email": "eve@x.example", "name": "Eve"},
+        {"op": "grant_hub_access", "user": "eve", "hub": "sales"}]}  # fmt: skip
+    results: list[Any] = []
+    original = AccountRepository.refresh
+    between = threading.Event()
+
+    def refresh(self: AccountRepository, *fields: Any, **options: Any) -> Any:
+        if not between.is_set():
+            between.set()
+            with CommandService(acme) as other:
+                results.append(other.execute(batch))
+        return original(self, *fields, **options)
+
+    monkeypatch.setattr(AccountRepository, "refresh", refresh)
+    with CommandService(acme) as ledger:
+        if together:
+            command, caller = read_command(batch), Caller()
+            results += ledger.execution.execute_together([(command, caller)])
+        else:
+            results.append(ledger.execute(batch))
+    assert [result.repeated for result in results] == [False, True]
+    assert results[0].positions == results[1].positions
 
 
 def test_who_is_always_too_late_is_warned(
