@@ -6,13 +6,15 @@ and known. No cell is a formula.
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import DATES, DECIMALS
@@ -43,17 +45,33 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 9998
 _NUMBER = re.compile(r"-?\d+(?:\.(\d+))?", re.ASCII)
 
 
+@contextmanager
+def workbook_at(target: Path | IO[bytes]) -> Iterator[Any]:
+    """A workbook that is written once it is whole. Raises OSError.
+
+    The library would write it piece by piece, has errors of its own for a disk that is
+    full, and tries once more when it is taken out of memory.
+    """
+    xlsxwriter = import_module("xlsxwriter")  # slow, and of an extra
+
+    whole = io.BytesIO()
+    with xlsxwriter.Workbook(whole, SETTINGS) as book:
+        yield book
+    if isinstance(target, Path):
+        target.write_bytes(whole.getbuffer())
+    else:
+        target.write(whole.getbuffer())
+
+
 def write_listing(answer: Answer, path: Path, view: View) -> None:
     """Write an answer's rows as a workbook.
 
     Raises InvalidInput for a column that is not there.
     """
-    xlsxwriter = import_module("xlsxwriter")  # slow, and of an extra
-
     header, rows = columns_and_rows(answer, view=view, in_words=True)
     recorded = answer.known_at[1] if answer.known_at else None
     created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else EPOCH
-    with xlsxwriter.Workbook(str(path), SETTINGS) as book:
+    with workbook_at(path) as book:
         book.set_properties({"title": answer.sentence[:255], "created": created})
         sheets = _Listing(book, header, answer.zones or times.UTC_ZONES)
         sheets.rows(rows)

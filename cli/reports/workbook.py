@@ -13,9 +13,9 @@ from seat_ledger.cli.output.listing import (
     EPOCH,
     HEAD,
     MOST_ROWS,
-    SETTINGS,
     SUM,
     is_number,
+    workbook_at,
 )
 from seat_ledger.cli.output.render import starts_as_formula
 from seat_ledger.cli.reports.content import Content, ReportColumn, Table
@@ -56,12 +56,9 @@ def write_workbook(
     content: Content, target: Path | IO[bytes], provenance: Iterable[Any]
 ) -> None:
     """Write the workbook. The same content gives the same bytes."""
-    import xlsxwriter  # noqa: PLC0415
-
     recorded = content.known_at[1]
     created = recorded.astimezone(UTC).replace(tzinfo=None) if recorded else EPOCH
-    place = str(target) if isinstance(target, Path) else target
-    with xlsxwriter.Workbook(place, SETTINGS) as book:
+    with workbook_at(target) as book:
         book.set_properties({"title": content.title, "created": created})
         sheets = _Sheets(book, content)
         _cover(sheets, content)

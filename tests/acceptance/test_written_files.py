@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,10 @@ WRITING = {
     "report.html": ("report", "-a", "acme", "--term", "--output"),
     "report.xlsx": ("report", "-a", "acme", "--term", "--output"),
     "audit.html": ("invoice", "audit", "INVOICES", "--report"),
+    "audit.xlsx": ("invoice", "audit", "INVOICES", "--report"),
+    "letter.md": ("invoice", "audit", "INVOICES", "--letter"),
+    "events.xlsx": ("event", "list", "--output"),
+    "renewals.ics": ("account", "renewals", "--calendar"),
     "run_results.json": ("projection", "rebuild", "--results"),
     "ledger.prom": ("projection", "status", "--metrics"),
     "proof.json": ("integrity", "prove", "1", "--output"),
@@ -35,6 +40,28 @@ def acme(database: str, tmp_path: Path) -> Program:
     assert program.run("integrity", "seal").returncode == 0
     (tmp_path / "invoices.csv").write_text(AUDIT)
     return program
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_full_disk_is_reported_in_a_sentence_and_leaves_nothing(
+    acme: Program, tmp_path: Path
+) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", full]
+    if subprocess.run(mount, check=False).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        (full / "ballast").write_bytes(bytes(4096))
+        for name, words in WRITING.items():
+            source = str(tmp_path / "invoices.csv")
+            named = [source if word == "INVOICES" else word for word in words]
+            done = acme.run(*named, full / name)
+            assert (done.returncode, "No space left" in done.stderr) == (1, True), name
+            assert "Traceback" not in done.stderr, name
+            assert [file.name for file in full.iterdir()] == ["ballast"], name
+    finally:
+        subprocess.run(["umount", full], check=True)
 
 
 def write(acme: Program, tmp_path: Path, name: str) -> Path:
