@@ -221,7 +221,7 @@ def columns_and_rows(
 ) -> tuple[Sequence[str], Iterable[Mapping[str, object]]]:
     """The header of an answer's flat rows, and the rows. Raises InvalidInput.
 
-    `in_words` lists plain values with commas, for people; else they are JSON.
+    `in_words` writes what is nested as people read it; else it is JSON.
     """
     nested = _listed if in_words else _nested
     fixed = answer.header or _header_of(command or _running_command())
@@ -279,10 +279,21 @@ def _nested(value: object) -> object:
 
 
 def _listed(value: object) -> object:
-    """The same for people: plain values of a list with commas between them."""
-    if isinstance(value, list) and all(type(part) in {str, int} for part in value):
-        return ", ".join(map(str, value))
-    return _nested(value)
+    """The same for people: what is in a list or a row, one after the other in words."""
+    if isinstance(value, Mapping):
+        return ", ".join(
+            f"{name.replace('_', ' ')} {_in_list(part)}"
+            for name, part in value.items()
+            if part not in (None, "", [], {})
+        )
+    if isinstance(value, list):
+        has_rows = any(isinstance(part, list | Mapping) for part in value)
+        return ("; " if has_rows else ", ").join(map(_in_list, value))
+    return value
+
+
+def _in_list(part: object) -> str:
+    return iso(part) if isinstance(part, datetime) else str(_listed(part))
 
 
 _LEAVES = {str, int, bool, type(None), datetime, date}
