@@ -163,13 +163,22 @@ def write_beside(path: Path, text: str) -> None:
             partial.unlink()
 
 
+_RESTORE = (
+    "restore the file that stood beside the private key, or give the key as text: "
+    "--public-key NAME+ID+KEY"
+)
+
+
 def read_public(value: str) -> Verifier:
     """A public key, as text or as the name of its file. Raises InvalidInput."""
+    place = value
     try:
         if "+" not in value or Path(value).is_file():
             value = read_text(Path(value), _LARGEST)
         return Verifier.read(value)
     except (OSError, ValueError) as error:
         if isinstance(error, BadNote):
-            raise InvalidInput(f"The public key cannot be read: {error}.") from error
-        raise InvalidInput(f"There is no public key at {value}: {error}.") from error
+            what = f"The public key {place} cannot be read: {error}."
+            raise InvalidInput(what, try_=_RESTORE) from error
+        what = f"There is no public key at {place}: {error}."
+        raise InvalidInput(what, try_=_RESTORE) from error

@@ -88,6 +88,19 @@ def test_seal_verify_tamper_verify(auditor: Auditor) -> None:
     assert auditor.run("prove", 4).returncode == 3
 
 
+def test_a_public_key_that_cannot_be_read_is_named_with_a_way_out(
+    tmp_path: Path,
+) -> None:
+    empty = tmp_path / "integrity.pub"
+    empty.touch()
+    for key in (empty, tmp_path / "missing", "no+key"):
+        stranger = Auditor(tmp_path, None)
+        done = stranger.run("check-proof", "/dev/null", "--public-key", key)
+        assert done.returncode == 2
+        assert str(key) in done.stderr
+        assert "Try: restore the file" in done.stderr
+
+
 def test_a_proof_is_checked_with_the_public_key_and_nothing_else(
     auditor: Auditor, tmp_path: Path
 ) -> None:
