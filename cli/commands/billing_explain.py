@@ -461,7 +461,7 @@ def _changed(rows: list[dict[str, Any]], totals: list[dict[str, Any]]) -> str:
         return f" {counted(newly, 'figure')} {have} a price in one of them alone."
     texts = []
     for total in totals:
-        before, after, more = (total[name] for name in _SIDES)
+        before, after, more = (total[name] or "nothing" for name in _SIDES)
         sign = "" if more.startswith("-") else "+"
         code = f" {total['currency']}" if total["currency"] else ""
         texts.append(f"{before} to {after}{code} ({sign}{more})")
