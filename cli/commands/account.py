@@ -82,7 +82,7 @@ def open_(account: str, **_: Any) -> None:
 @option_account
 @writing("set_time_zone")
 def set_time_zone(**_: Any) -> None:
-    """Compute the account's later bounds in another time zone."""
+    """Change the time zone in which the account's later bounds are computed."""
 
 
 @group.command(
@@ -109,18 +109,20 @@ def set_billing_policy(**_: Any) -> None:
     required=True,
     type=int,
     metavar="N",
-    help="The number of the renewal from which on it is so.",
+    help="The number of the renewal from which the change applies.",
 )
 @click.option("--term-months", type=int, help="Length of a term, 1 to 240.")
 @click.option(
     "--billing-cycle-months", type=int, help="Months between invoices, 1 to 120."
 )
 @click.option(
-    "--anchor", metavar="DATE", help="The date from which bounds are counted then."
+    "--anchor",
+    metavar="DATE",
+    help="The date from which bounds are counted after that.",
 )
 @writing("change_contract")
 def change_contract(**_: Any) -> None:
-    """Have another term, cycle or anchor from one of the renewals on."""
+    """Change the term, billing cycle or anchor from a renewal on."""
 
 
 @group.command()
@@ -138,9 +140,7 @@ def close(**_: Any) -> None:
 
 @group.command()
 @click.option("--account", "-a", metavar="KEY", help="The account's key.")
-@click.option(
-    "--due", is_flag=True, help="Renew every account for which something is due."
-)
+@click.option("--due", is_flag=True, help="Renew every account with a renewal due.")
 @options_of_writing
 def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
     """Process due renewals, of one account or (--due) of all.

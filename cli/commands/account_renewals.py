@@ -44,7 +44,7 @@ _REMIND = (30, 7)
 @click.option(
     "--within",
     metavar="LENGTH",
-    help="Only renewals that are no further ahead: 90d, 6w, 3mo or 1y.",
+    help="Only renewals within this time: 90d, 6w, 3mo or 1y.",
 )
 @click.option(
     "--calendar",
@@ -143,7 +143,7 @@ def _entry(row: dict[str, Any]) -> DayEntry:
     default=30,
     show_default=True,
     metavar="DAYS",
-    help="Only seats that nobody needed for so many days.",
+    help="Only seats that nobody has needed for this many days.",
 )
 @option_typed_prices
 @option_price_file

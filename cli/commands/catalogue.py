@@ -43,7 +43,7 @@ _SEATS_A_USER = {True: "one in the hub", False: "one of each tier"}
 @click.option(
     "--not-exclusive",
     is_flag=True,
-    help="A user may hold one seat of each of the hub's tiers, and not of one alone.",
+    help="A user may hold one seat in each of the hub's tiers, not just in one.",
 )
 @writing("add_seat_type")
 def add(seat_type: str, *, not_exclusive: bool) -> dict[str, Any]:
@@ -58,4 +58,4 @@ def add(seat_type: str, *, not_exclusive: bool) -> dict[str, Any]:
 @click.argument("seat_type", metavar="HUB/TIER")
 @writing("withdraw_seat_type")
 def withdraw(**_: Any) -> None:
-    """Have no more seats of a type bought. Those that are there run on."""
+    """Stop offering a seat type. Seats already bought run on."""

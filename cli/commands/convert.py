@@ -29,7 +29,7 @@ MAPPING = click.option(
     metavar="MAPPING",
     shell_complete=completing.mappings,
     required=True,
-    help="A name of 'source list', or a mapping of your own (TOML).",
+    help="A name from 'source list', or a mapping of your own (TOML).",
 )
 ACCOUNT = click.option(
     "--account",
@@ -40,12 +40,12 @@ ACCOUNT = click.option(
 USER = click.option(
     "--user",
     metavar="KEY",
-    help="Whom the file is about, if the mapping asks for it.",
+    help="The user whom the file is about, if the mapping asks for one.",
 )
 STREAM = click.option(
     "--stream",
     metavar="NAME",
-    help="Which stream to read of the messages of Singer or Airbyte.",
+    help="Which stream to read from Singer or Airbyte messages.",
 )
 
 

@@ -125,7 +125,7 @@ def migrate() -> None:
 @click.argument("words", metavar="[WORD]...", nargs=-1, type=click.UNPROCESSED)
 @option_database
 def tool(program: str, words: tuple[str, ...]) -> None:
-    """Run a program of PostgreSQL's on this database: pg_dump, pg_basebackup, psql.
+    """Run one of PostgreSQL's programs on this database: pg_dump, pg_basebackup, psql.
 
     The program finds the database through its environment variables.
     """

@@ -25,10 +25,10 @@ def group() -> None:
 
 @group.command("list", epilog="Example: seat-ledger finding list -a acme")
 @option_one_account
-@click.option("--all", "all_", is_flag=True, help="Settled ones too.")
+@click.option("--all", "all_", is_flag=True, help="Include settled findings.")
 @reading_of_accounts
 def list_(question: Question, account: str | None, *, all_: bool, **_: Any) -> Answer:
-    """The findings that are kept, those that are settled apart."""
+    """The findings that were kept; settled ones are listed apart."""
     from seat_ledger.projections.billing import kept_findings  # noqa: PLC0415
     from seat_ledger.projections.billing.totals import added  # noqa: PLC0415
 
@@ -74,8 +74,12 @@ def list_(question: Question, account: str | None, *, all_: bool, **_: Any) -> A
 )
 @click.argument("finding", type=int, metavar="N")
 @option_account
-@click.option("--note", required=True, metavar="TEXT", help="What is to be noted.")
-@click.option("--disputed", is_flag=True, help="The vendor was told.")
+@click.option("--note", required=True, metavar="TEXT", help="The text of the note.")
+@click.option(
+    "--disputed",
+    is_flag=True,
+    help="Mark the finding as disputed: the vendor has been told.",
+)
 @writing("note_finding")
 def note(**fields: Any) -> dict[str, Any]:
     """Note something about an open finding; --disputed once the vendor was told."""
@@ -92,4 +96,4 @@ def note(**fields: Any) -> dict[str, Any]:
 )
 @writing("settle_finding")
 def settle(**_: Any) -> None:
-    """Be done with a finding: --credited-by an invoice, or given up with a --reason."""
+    """Close a finding: --credited-by an invoice, or given up with a --reason."""

@@ -63,7 +63,7 @@ group.add_command(convert)
 @click.option(
     "--corrections-only",
     is_flag=True,
-    help="Issue corrections and credits alone, without a period.",
+    help="Issue only corrections and credits, without a period.",
 )
 @option_typed_prices
 @click.option(
@@ -208,7 +208,7 @@ def _void_recorded(
 @option_account
 @writing("void_invoice", _void_recorded)
 def void(**_: Any) -> None:
-    """Have an issued invoice credited whole by the next one; needs --reason.
+    """Void an issued invoice: the next one credits it in full; needs --reason.
 
     The invoice itself never changes. Its period may be issued again under a new
     number, and the first invoice that is issued now carries the credit.

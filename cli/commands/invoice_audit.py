@@ -74,8 +74,8 @@ STDIN = Path("-")
     "mapping",
     metavar="MAPPING",
     shell_complete=completing.mappings,
-    help="Read the source's own bill by a name of 'source list', or a mapping file; "
-    "--set issued_at=T says when it was issued.",
+    help="Read the vendor's own bill by a mapping: a name from 'source "
+    "list', or a file; --set issued_at=T says when it was issued.",
 )
 @click.option(
     "--column",

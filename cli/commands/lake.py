@@ -77,12 +77,12 @@ class ShareType(click.ParamType[Any]):
     "--segment-events",
     type=click.IntRange(_SMALLEST, 1 << 30),
     metavar="N",
-    help="How many events a whole file has, a power of two; 16,777,216 by default. "
-    "What the first export says stays.",
+    help="Events in a full file, a power of two; 16,777,216 "
+    "by default. The first export fixes it.",
 )
 @options_of_answering
 def export(lake: str, segment_events: int | None) -> None:
-    """Bring the journal out into LAKE: a folder, or s3://BUCKET/PATH.
+    """Export the journal to LAKE: a folder, or s3://BUCKET/PATH.
 
     Seals what is new first, and keeps the checkpoint where SEAT_LEDGER_WITNESS says.
     Whole files are written once; behind them stands a tail that is made anew. No person
@@ -207,7 +207,7 @@ def status(lake: str) -> None:
     "--segments",
     is_flag=True,
     help="Every byte against the signed manifest, and that against the sealed tree. "
-    "Needs no database. This is done where nothing else is named.",
+    "Needs no database. This is the default.",
 )
 @click.option(
     "--decode",
@@ -225,7 +225,7 @@ def status(lake: str) -> None:
 def verify(
     lake: str, segments: bool, decode: bool, served: bool, public_key: str | None
 ) -> None:
-    """Verify a lake, or the served tables by it; exit 3 if something differs.
+    """Verify a lake, or the served tables against it; exit 3 if something differs.
 
     Signature and digests prove that nobody changed a file since it was exported, not
     that the events were decoded rightly: that is --decode.

@@ -63,7 +63,7 @@ def set_(account: str | None, *, for_all: bool, **fields: Any) -> dict[str, Any]
 @option_as_of
 @reading_of_accounts
 def list_(question: Question, account: str | None, **_: Any) -> Answer:
-    """The prices in force, of an account with those for all, or of every account."""
+    """The prices in force: of one account, with those for all, or of every account."""
     as_of = question.as_of
     recorded = _rows(question, account)
     rows = [

@@ -46,7 +46,7 @@ _REPEATED_OPTIONS = (
 @option_language
 @reading
 def report(question: Question, output: Path, language: str, **options: Any) -> Answer:
-    """Write what was billable of an account, with charts and every event behind it."""
+    """Report what was billable for an account, with charts and the events behind it."""
     reports.check(output)
     about, query = question.about_now, counts_query(options, question.today)
     with heartbeat("Writing the report"):

@@ -69,7 +69,7 @@ def upgrade(
     buy_if_needed: bool | None,
     **options: Any,
 ) -> None:
-    """Give a user another tier of a hub in place of the one held; lower ones as well.
+    """Exchange a user's seat for another tier of its hub, higher or lower.
 
     One step: the user never has both, nor neither.
     """

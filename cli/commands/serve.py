@@ -94,7 +94,7 @@ class _Networks(click.ParamType[Any]):
     "--require-token",
     "needs_token",
     is_flag=True,
-    help="With --api: answer nobody without a token, from this machine either.",
+    help="With --api: require a token from everybody, even on this machine.",
 )
 @click.option(
     "--rate-limit",
@@ -102,13 +102,13 @@ class _Networks(click.ParamType[Any]):
     type=FiniteNumber(1, 1_000_000),
     default=1000,
     show_default=True,
-    help="With --api: the most requests a second of one token, or address.",
+    help="With --api: the most requests per second from one token or address.",
 )
 @click.option(
     "--allow-writes",
     "writes",
     is_flag=True,
-    help="With --api: record commands of tokens with the role writer.",
+    help="With --api: accept commands from tokens with the role writer.",
 )
 @click.option("--api", is_flag=True, help="Serve the HTTP API instead of the pages.")
 @option_database

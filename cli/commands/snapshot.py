@@ -56,14 +56,14 @@ DIFFERS = 3
     "--accept",
     type=click.Choice(ACCEPTABLE),
     multiple=True,
-    help="Take the list as whole although this speaks against it.",
+    help="Accept the list as complete in spite of this sign that it is not.",
 )
 @click.option("--check", is_flag=True, help="Report the differences; record nothing.")
 @click.option(
     "--dry-run",
     is_flag=True,
     help="Print the commands; record nothing. "
-    "What a rule refuses is said, and exits 1.",
+    "A refusal by a rule is reported, with exit 1.",
 )
 @options_of_answering
 def snapshot(file: Path, **options: Any) -> None:

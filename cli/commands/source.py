@@ -50,7 +50,7 @@ def group() -> None:
 @group.command("list")
 @options_of_local_listing
 def list_() -> None:
-    """The mappings that the program brings."""
+    """The mappings that come with the program."""
     mappings = {name: shipped_mapping(name) for name in shipped_names()}
     rows = [
         {"name": name, "kind": mapping.kind, "title": mapping.title}
@@ -68,7 +68,9 @@ def list_() -> None:
 @group.command()
 @click.argument("name", shell_complete=completing.mappings)
 @click.option(
-    "--toml", is_flag=True, help="Print the mapping itself, to begin another with."
+    "--toml",
+    is_flag=True,
+    help="Print the mapping itself, as a starting point for your own.",
 )
 def show(name: str, *, toml: bool) -> None:
     """How to get a vendor's file, what it cannot tell, and how it is read."""
@@ -90,11 +92,11 @@ def show(name: str, *, toml: bool) -> None:
     "mapping",
     metavar="MAPPING",
     shell_complete=completing.mappings,
-    help="Only this one: a name of 'source list', or a mapping of your own.",
+    help="Check this one alone: a name from 'source list', or a mapping of your own.",
 )
 @options_of_local_listing
 def check(file: Path, mapping: str | None) -> None:
-    """Say which mapping fits a file, and whether all of it can be read so.
+    """Say which mapping fits a file, and whether it can read all of it.
 
     Nothing is recorded, and no database is needed. Exit 1 where none fits, 2 where a
     row cannot be read.

@@ -140,7 +140,7 @@ def pause(subscription_id: str) -> None:
 @click.argument("subscription_id", metavar="ID")
 @options_of_answering
 def resume(subscription_id: str) -> None:
-    """Go on where a subscriber was paused, or said that it was gone."""
+    """Resume delivery to a subscriber that was paused or answered that it was gone."""
     _set_state(subscription_id, "active")
 
 
@@ -187,7 +187,7 @@ def replay(subscription_id: str, after: int | None) -> None:
 @click.option(
     "--until-head",
     is_flag=True,
-    help="Stop when nothing waits, or what waits is to be tried again later.",
+    help="Stop when nothing is waiting, or all that is waiting will be retried later.",
 )
 @click.option(
     "--first-retry",

@@ -36,13 +36,13 @@ def group() -> None:
     "--actor",
     required=True,
     metavar="WHO",
-    help="As whom it acts: system:NAME. What it records has this actor.",
+    help="The actor it acts as, system:NAME; what it records has this actor.",
 )
 @click.option(
     "--role",
     required=True,
     type=click.Choice(["reader", "writer"]),
-    help="Whether it may ask only, or record too.",
+    help="Whether it may only ask questions, or also record commands.",
 )
 @click.option(
     "--account",
@@ -50,11 +50,9 @@ def group() -> None:
     "accounts",
     multiple=True,
     metavar="KEY",
-    help="Only this account; can be repeated. There is no sign of the others.",
+    help="Only this account; can be repeated. Other accounts are invisible to it.",
 )
-@click.option(
-    "--ends", metavar="T", help="The moment from which on it works no longer."
-)
+@click.option("--ends", metavar="T", help="The moment at which it stops working.")
 @options_of_answering
 def create(actor: str, role: str, accounts: tuple[str, ...], ends: str | None) -> None:
     """Create a token, and show it once: only a digest of it is kept.
@@ -161,7 +159,7 @@ def _state(token: ListedToken) -> str:
 @click.argument("token_id", metavar="ID")
 @options_of_answering
 def revoke(token_id: str) -> None:
-    """Let a token work no longer; a running server knows within two seconds."""
+    """Revoke a token; a running server stops accepting it within two seconds."""
     from seat_ledger.store import tokens  # noqa: PLC0415
 
     did = tokens.revoke(current_session().ready(), token_id)

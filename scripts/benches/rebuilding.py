@@ -190,32 +190,46 @@ def _watch(conninfo: str, seen: dict[str, float], done: threading.Event) -> None
 
 
 def bench_scaling(conninfo: str, events: int) -> dict[str, Any]:
-    """Events a second with eight times the events, against these."""
-    other = beside(conninfo, "small")
+    """Events a second with eight times the events, against these, by each engine."""
+    small = _by_engine(conninfo, "small", events)
+    large = _by_engine(conninfo, "large", events * TIMES)
+    return {
+        "events": events * TIMES,
+        "small_events": events,
+        **{
+            engine: {
+                "events_per_second": large[engine]["events_per_second"],
+                "small_events_per_second": small[engine]["events_per_second"],
+                "times_small": round(
+                    large[engine]["events_per_second"]
+                    / small[engine]["events_per_second"],
+                    3,
+                ),
+                "times_small_by_cpu": _paces(small[engine], large[engine]),
+                "peak_mib": round(large[engine]["peak_mib"], 1),
+            }
+            for engine in ENGINES
+        },
+    }
+
+
+def _by_engine(conninfo: str, name: str, events: int) -> dict[str, dict[str, Any]]:
+    other = beside(conninfo, name)
     filled(other, events)
-    small = rebuilt(other)
+    documents = {engine: rebuilt(other, engine) for engine in ENGINES}
     removed(conninfo, other)
-    other = beside(conninfo, "large")
-    filled(other, events * 8)
-    large = rebuilt(other)
-    removed(conninfo, other)
+    return documents
+
+
+def _paces(small: dict[str, Any], large: dict[str, Any]) -> float | None:
+    """Events of the large store for the CPU of one of the small."""
+    if None in {small["server_cpu_seconds"], large["server_cpu_seconds"]}:
+        return None
     cpu = [
-        None
-        if one["server_cpu_seconds"] is None
-        else (one["server_cpu_seconds"] + one["client_cpu_seconds"]) / one["events"]
+        (one["server_cpu_seconds"] + one["client_cpu_seconds"]) / one["events"]
         for one in (small, large)
     ]
-    return {
-        "events": large["events"],
-        "small_events": small["events"],
-        "events_per_second": large["events_per_second"],
-        "small_events_per_second": small["events_per_second"],
-        "times_small": round(
-            large["events_per_second"] / small["events_per_second"], 3
-        ),
-        "times_small_by_cpu": round(cpu[0] / cpu[1], 3) if cpu[0] and cpu[1] else None,
-        "peak_mib": round(large["peak_mib"], 1),
-    }
+    return round(cpu[0] / cpu[1], 3)
 
 
 BENCHES = {"rebuild": bench_rebuild, "scaling": bench_scaling}

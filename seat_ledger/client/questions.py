@@ -76,7 +76,7 @@ class Questions(ABC):
         were held at once in the days before are kept.
 
         :param account: Only this account.
-        :param idle_for: Only seats that nobody needed for so many days.
+        :param idle_for: Only seats that nobody has needed for this many days.
         :param unit_price: The price of one seat of a type for one whole period; can
             be repeated.
         :param currency: The currency that amounts are rounded to, such as EUR (ISO
@@ -150,7 +150,7 @@ class Questions(ABC):
         What is to be given up has to be asked for before the renewal's instant.
 
         :param account: Only this account.
-        :param within: Only renewals that are no further ahead: 90d, 6w, 3mo or 1y.
+        :param within: Only renewals within this time: 90d, 6w, 3mo or 1y.
         :param as_of: The moment to answer for; by default now. See 'seat-ledger help
             time'.
         :param known_at: Use only what was known then: a position or a moment.
@@ -590,10 +590,10 @@ class Questions(ABC):
         all: bool = False,
         known_at: Moment | int | None = None,
     ) -> Document[FindingListRow]:
-        """The findings that are kept, those that are settled apart.
+        """The findings that were kept; settled ones are listed apart.
 
         :param account: Only this account.
-        :param all: Settled ones too.
+        :param all: Include settled findings.
         :param known_at: Use only what was known then: a position or a moment.
         """
         return self._ask(
@@ -705,7 +705,7 @@ class Questions(ABC):
         as_of: Moment | None = None,
         known_at: Moment | int | None = None,
     ) -> Document[PriceListRow]:
-        """The prices in force, of an account with those for all, or of every account.
+        """The prices in force: of one account, with those for all, or of every account.
 
         :param account: Only this account.
         :param as_of: The moment to answer for; by default now. See 'seat-ledger help

@@ -1,4 +1,4 @@
-"""The mappings that the program brings."""
+"""The mappings that come with the program."""
 
 from __future__ import annotations
 
