@@ -708,7 +708,7 @@ def parse_in_order(text: bytes) -> tuple[dict[str, Any], bytes]:
     if len(text) > MAX_LINE:
         raise InvalidInput(
             f"The line has {counted(len(text), 'byte')}; the limit is {MAX_LINE:,}.",
-            try_="write one command a line",
+            try_="write one command per line",
         )
     try:
         fields = orjson.loads(text.removeprefix(b"\xef\xbb\xbf"))
@@ -720,14 +720,14 @@ def parse_in_order(text: bytes) -> tuple[dict[str, Any], bytes]:
     if not isinstance(fields, dict):
         raise InvalidInput(
             f"A command is a JSON object, not {shown(_json(fields))}.",
-            try_='write it such as {"op": "renew", "account": "acme"}',
+            try_='write it like {"op": "renew", "account": "acme"}',
         )
     try:
         in_order = _sorted(fields)
     except orjson.JSONEncodeError as error:
         raise InvalidInput(
             "This is nested too deeply to be a command.",
-            try_="write one command a line",
+            try_="write one command per line",
         ) from error
     # Without an escape a text has two quotation marks wherever it is written.
     if b"\\" in text or in_order.count(b'"') != text.count(b'"'):

@@ -82,8 +82,8 @@ class AccountContract(AccountState):
         if later:
             raise CommandRefused(
                 "contract_change_order",
-                f"The contract of {self.account_key} changes at renewal {later[0][0]} "
-                f"already; an earlier change cannot be added.",
+                f"The contract of {self.account_key} already changes at renewal "
+                f"{later[0][0]}; an earlier change cannot be added.",
                 try_="reverse that change first",
                 blockers=(EntryRef(self.key, later[0][1]),),
             )
@@ -184,8 +184,8 @@ class AccountContract(AccountState):
         assert self.closed is not None
         return CommandRefused(
             "account_closed",
-            f"{self.account_key} is closed since {iso(self.closed.at)}. {what} cannot "
-            f"be effective at {iso(at)}.",
+            f"{self.account_key} has been closed since {iso(self.closed.at)}. {what} "
+            f"cannot be effective at {iso(at)}.",
             try_="give an earlier effective time, or reverse the closing: "
             f"seat-ledger event list --account {as_word(self.account_key)}",
             blockers=(EntryRef(self.key, self.closed.version),),

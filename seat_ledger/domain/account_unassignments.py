@@ -56,8 +56,8 @@ class AccountUnassignments(AccountState):
         for request in self._pending(user, seat_type, act.at):
             raise CommandRefused(
                 "unassignment_pending",
-                f"{called} of {self.account_key} is to be unassigned from "
-                f"{request.seat} at {iso(self.due(request))} already.",
+                f"{called} of {self.account_key} is already due to be "
+                f"unassigned from {request.seat} at {iso(self.due(request))}.",
                 try_="cancel that first (seat cancel-unassignment)",
                 blockers=(EntryRef(self.key, request.mark.version),),
             )

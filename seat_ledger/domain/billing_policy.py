@@ -121,8 +121,8 @@ class Billing:
         if invoiced is not None:
             raise CommandRefused(
                 "period_already_invoiced",
-                f"The period {period.label} of {key} has the invoice "
-                f"{invoiced.invoice} already.",
+                f"The period {period.label} of {key} already has the invoice "
+                f"{invoiced.invoice}.",
                 try_="record the correction: it becomes a line of the next invoice; "
                 "or void the invoice, and issue the period again",
                 blockers=(EntryRef(self.stream, invoiced.version),),
@@ -148,7 +148,7 @@ class Billing:
             raise CommandRefused(
                 "nothing_to_correct",
                 f"{key} has no invoice that could be corrected.",
-                try_="issue an invoice of a period",
+                try_="issue an invoice for a period",
             )
         if len(currencies) > 1:
             raise CommandRefused(
@@ -346,7 +346,7 @@ def _nothing_to_correct(request: InvoiceRequest) -> CommandRefused:
         "nothing_to_correct",
         f"Nothing that {request.account} was invoiced in {request.currency} is to be "
         f"corrected or credited; {request.invoice} would have no line.",
-        try_="issue an invoice of a period, or leave it",
+        try_="issue an invoice for a period, or leave it",
     )
 
 

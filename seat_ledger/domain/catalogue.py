@@ -86,7 +86,7 @@ class Catalogue(Aggregate):
         if withdrawn is not None and at >= withdrawn:
             raise CommandRefused(
                 "seat_type_withdrawn",
-                f"{seat_type} was withdrawn at {iso(withdrawn)}; no more of it is "
+                f"{seat_type} was withdrawn at {iso(withdrawn)}; no more of it can be "
                 f"bought from then on.",
                 try_="buy another type, or offer it again: seat-ledger catalogue add "
                 + as_word(seat_type),
@@ -131,7 +131,7 @@ class Catalogue(Aggregate):
         if withdrawn is not None:
             raise CommandRefused(
                 "nothing_to_do",
-                f"{seat_type} was withdrawn at {iso(withdrawn)} already.",
+                f"{seat_type} was already withdrawn at {iso(withdrawn)}.",
                 try_="leave it as it is",
             )
         self.trigger(SeatTypeWithdrawn, act, seat_type=seat_type)

@@ -55,7 +55,7 @@ class FindingRegister:
         if self.findings[number - 1].settled is not None:
             raise CommandRefused(
                 "finding_settled",
-                f"Finding {number} of {account} is settled already.",
+                f"Finding {number} of {account} is already settled.",
                 try_=try_,
             )
 

@@ -107,7 +107,7 @@ def beyond(text: str, error: Exception) -> InvalidInput:
             try_=_WRITE,
         )
     return InvalidInput(
-        f"{shown(text)} is not a calendar date or time: a month, day, hour or minute "
-        "of it is none that there is.",
+        f"{shown(text)} is not a calendar date or time: it has a month, day, hour or "
+        "minute that does not exist.",
         try_=_WRITE,
     )

@@ -205,7 +205,7 @@ def _unreadable(word: str) -> InvalidInput:
         why = ": an offset from UTC belongs to a time, as in 9:30+01"
     return InvalidInput(
         f"{shown(word)} cannot be read as a moment{why}.",
-        try_=f"write such as {FORMS}; see 'seat-ledger help time'",
+        try_=f"write a moment such as {FORMS}; see 'seat-ledger help time'",
     )
 
 

@@ -97,7 +97,7 @@ def check_new_price(prices: PriceList, price: ListPrice, where: str) -> None:
         if current[2:5] == price[2:5]:
             raise CommandRefused(
                 "nothing_to_do",
-                f"{price.seat_type} costs {price.unit_price} {price.currency} in "
-                f"{where} already, since {iso(current.effective_at)}.",
+                f"{price.seat_type} already costs {price.unit_price} "
+                f"{price.currency} in {where}, since {iso(current.effective_at)}.",
                 try_="leave it as it is",
             )

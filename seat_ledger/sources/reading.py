@@ -410,7 +410,7 @@ def compiled(pattern: str) -> re.Pattern[str]:
     except re.error as error:
         raise InvalidInput(
             f"{shown(pattern)} is not a regular expression: {error}.",
-            try_="write such as 'SkuName=(?P<sku>[^,]+)'",
+            try_="write it like 'SkuName=(?P<sku>[^,]+)'",
         ) from error
     if not read.groupindex or read.groups != len(read.groupindex):
         raise InvalidInput(

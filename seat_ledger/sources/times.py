@@ -97,13 +97,13 @@ def _check_format(form: str, zone_name: str | None) -> None:
             reason = _REFUSED.get(letter, "it depends on a language or a place")
             raise InvalidInput(
                 f"The format {shown(form)} has %{letter}: {reason}.",
-                try_="write such as '%d/%m/%Y %H:%M'",
+                try_="write it like '%d/%m/%Y %H:%M'",
             )
     missing = [letter for letter in "Yd" if letter not in directives]
     if missing or not {"m", "b", "B"} & set(directives):
         raise InvalidInput(
             f"The format {shown(form)} does not say year, month and day.",
-            try_="write such as '%d/%m/%Y %H:%M', 'rfc3339' or 'epoch ms'",
+            try_="write it like '%d/%m/%Y %H:%M', 'rfc3339' or 'epoch ms'",
         )
     if ("z" in directives) == (zone_name is not None):
         what = (
