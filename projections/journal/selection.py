@@ -63,7 +63,7 @@ def select(  # noqa: PLR0913  each a filter of its own
     """
     if account is None and (user or (seat and "#" in seat)):
         raise InvalidInput(
-            f"A {'user' if user else 'seat'} is one of an account, and none is named.",
+            f"A {'user' if user else 'seat'} belongs to an account, and none is named.",
             try_="add --account KEY"
             + (f"; the accounts that have this user: {_find(user)}" if user else ""),
         )
@@ -115,7 +115,7 @@ def _actors(
         return [actor]
     if account is None:
         raise InvalidInput(
-            "A user is one of an account, and none is named.",
+            "A user belongs to an account, and none is named.",
             try_="add --account KEY (the accounts that have this user: "
             f"{_find(actor)}), or name an actor such as system:import",
         )
