@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import ClientDisconnect, Request
 
 from seat_ledger.cli.api.problems import HttpProblem
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 
 def media_type_of(request: Request) -> str:

@@ -25,8 +25,8 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output.render import FORMATS
 from seat_ledger.domain.values import shown
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput
-from seat_ledger.wording import counted
 
 FORMS = tuple(form for form in FORMATS if form != "table")
 LONGEST_VALUE = 400

@@ -33,8 +33,8 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between_columns, window_sentences
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused, Conflict
-from seat_ledger.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger account show acme")

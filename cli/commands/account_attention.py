@@ -15,7 +15,7 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.values import as_word
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 KINDS = {
     "due": "renewals that are due, and not recorded",

@@ -15,8 +15,8 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, harmless
+from seat_ledger.domain.wording import counted
 from seat_ledger.store import account_readers
-from seat_ledger.wording import counted
 
 
 @click.command("let-read")

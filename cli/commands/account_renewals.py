@@ -30,7 +30,7 @@ from seat_ledger.cli.output.windows import between_columns
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_ahead
 from seat_ledger.domain.values import account_id, as_word
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import AccountQuestion

@@ -37,9 +37,9 @@ from seat_ledger.cli.output.render import Answer, Column, cells
 from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
+from seat_ledger.domain.wording import counted
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing.totals import Sum, by_rule, grouped_by, summed
-from seat_ledger.wording import counted
 
 Row = dict[str, Any]
 

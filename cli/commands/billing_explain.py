@@ -45,10 +45,10 @@ from seat_ledger.cli.output.windows import (
 )
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.idle_cost import sums_of
 from seat_ledger.projections.billing.totals import added, changes_added
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from datetime import datetime

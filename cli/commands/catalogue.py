@@ -9,7 +9,7 @@ import click
 from seat_ledger.cli.options.session import Question, reading_of_accounts
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output.render import Answer, cells
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger catalogue add copilot/business")

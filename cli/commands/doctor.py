@@ -29,6 +29,7 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, harmless
 from seat_ledger.domain.clock import utc_now
 from seat_ledger.domain.values import as_word
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import LedgerError, NotAllowed
 from seat_ledger.integrity import service
 from seat_ledger.projections.engine import generations, installation, user_directory
@@ -39,7 +40,6 @@ from seat_ledger.store.connection import connect, explained, is_trusted, passwor
 from seat_ledger.store.logging_settings import logged_values
 from seat_ledger.store.store_status import store_status
 from seat_ledger.store.streams import breaks
-from seat_ledger.wording import counted
 
 
 class NotChecked(LedgerError):

@@ -28,7 +28,7 @@ from seat_ledger.cli.output.event_groups import EventGroup, grouped
 from seat_ledger.cli.output.render import RECORD, Answer, Row, cells
 from seat_ledger.commands.messages import MAX_BATCH
 from seat_ledger.domain.events import EVENT_CLASSES
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.journal.selection import EventSelection

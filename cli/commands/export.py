@@ -19,8 +19,8 @@ from seat_ledger.cli.options.session import (
 from seat_ledger.cli.output.files import Partial, check_target, need
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, csv_chunks, to_json
+from seat_ledger.domain.wording import counted
 from seat_ledger.projections.exports import FIELDS, Field, exported
-from seat_ledger.wording import counted
 
 _AT_ONCE = 20_000
 

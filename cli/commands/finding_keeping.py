@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.options.session import current_session, default_actor
 from seat_ledger.cli.options.writing import one_of_several
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import NotFound
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool

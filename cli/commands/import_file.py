@@ -28,8 +28,8 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, harmless, print_message
 from seat_ledger.cli.output.streams import ReaderLeft
 from seat_ledger.domain.values import fields_of, fold
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput, LedgerError, LinesRefused, OutputClosed
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.importing.lines import LineOutcome

@@ -21,10 +21,10 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import RECORD, Answer, cells
 from seat_ledger.domain.values import as_word, fields_of, iso
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity import proof, service
 from seat_ledger.store.input_files import text_of
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.integrity.service import Sealed, SealedHere, Verified

@@ -35,7 +35,7 @@ from seat_ledger.cli.output.render import (
 from seat_ledger.cli.output.windows import between
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import as_word
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.application import Result

@@ -15,7 +15,7 @@ from seat_ledger.cli.options.session import current_session, option_database
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, harmless, print_message
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader

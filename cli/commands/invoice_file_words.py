@@ -12,7 +12,7 @@ from seat_ledger.cli.options.bills import (
 )
 from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.values import as_word
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile

@@ -28,8 +28,8 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.domain.values import as_word
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput, MissingExtra
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.lake.layout import Manifest

@@ -15,7 +15,7 @@ from seat_ledger.cli.options.session import (
 )
 from seat_ledger.cli.options.writing import writing
 from seat_ledger.cli.output.render import Answer, cells
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 
 @click.group(

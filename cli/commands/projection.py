@@ -31,7 +31,7 @@ from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.domain.values import as_word
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from psycopg import Connection

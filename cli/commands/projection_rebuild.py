@@ -15,8 +15,8 @@ from seat_ledger.cli.options.session import Session
 from seat_ledger.cli.output.files import write_whole
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import LedgerError, MissingExtra, OutcomeUnknown
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.engine.report import RebuildResult

@@ -23,7 +23,7 @@ from seat_ledger.cli.output.names import called, person_in
 from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.cli.output.windows import between, is_open, window_sentences
 from seat_ledger.domain.values import as_word, parse_seat
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger seat who 'sales/professional#7' -a acme")

@@ -26,8 +26,8 @@ from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, harmless, print_message
 from seat_ledger.cli.output.streams import write_data
 from seat_ledger.domain.values import as_word, hub_of, iso, utc
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.application import CommandService

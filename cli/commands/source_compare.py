@@ -26,8 +26,8 @@ from seat_ledger.cli.output.render import Answer, cells, harmless
 from seat_ledger.cli.output.times import span
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import iso
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import LedgerError, Locked, Unavailable
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader

@@ -18,7 +18,7 @@ from seat_ledger.cli.options.stopping import until_stopped
 from seat_ledger.cli.output.logs import log_writer
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.store.subscriptions import Subscription

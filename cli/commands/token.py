@@ -16,8 +16,8 @@ from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.values import check_key, iso, shown
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput, NotFound
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.projections.reader import ConnectedReader

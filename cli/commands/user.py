@@ -21,7 +21,7 @@ from seat_ledger.cli.output.names import person_in
 from seat_ledger.cli.output.render import Answer, cells
 from seat_ledger.cli.output.windows import window_sentences
 from seat_ledger.domain.values import as_word, parse_seat_type, shown
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 
 @click.group(epilog="Example: seat-ledger user history ann --account acme")

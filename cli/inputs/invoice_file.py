@@ -38,10 +38,10 @@ from seat_ledger.cli.inputs.bill_words import (
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.domain.money import grouped
 from seat_ledger.domain.values import as_word, shown
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
 from seat_ledger.projections.billing.audit.summary import WrongTotal
-from seat_ledger.wording import counted
 
 REQUIRED = (
     "account",

@@ -21,6 +21,7 @@ from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, Column, cells
 from seat_ledger.domain.values import as_word, shown
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import (
     CommandRefused,
     InvalidInput,
@@ -28,7 +29,6 @@ from seat_ledger.errors import (
     NotFound,
     OutcomeUnknown,
 )
-from seat_ledger.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.application import CommandService, RecordedEvent, Result

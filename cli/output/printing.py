@@ -20,7 +20,7 @@ from seat_ledger.cli.output.render import (
     to_json,
 )
 from seat_ledger.cli.output.streams import write_data
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 
 def emit(answer: Answer, form: str = "") -> None:

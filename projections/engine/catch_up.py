@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed, Identifier
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import DatabaseRefused, LedgerError, NotAllowed, SchemaMismatch
 from seat_ledger.projections import periods
 from seat_ledger.projections.engine import generations, set_aside
@@ -44,7 +45,6 @@ from seat_ledger.projections.engine.user_directory import (
     rewrite,
 )
 from seat_ledger.projections.periods.contract import AccountFacts
-from seat_ledger.wording import counted
 
 BATCH = 20_000
 REBUILD_IS_FASTER = 400_000

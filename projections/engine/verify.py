@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.projections import periods
 from seat_ledger.projections.engine.beside import (
     Beside,
@@ -51,7 +52,6 @@ from seat_ledger.projections.engine.sql_files import filled, part, queries
 from seat_ledger.projections.engine.user_directory import PERSONAL
 from seat_ledger.store.connection import connect
 from seat_ledger.store.wrapping import Secret, open_wrapping
-from seat_ledger.wording import counted
 
 ACCOUNTS_AT_ONCE = 50
 _EVENTS_AT_ONCE = 250_000

@@ -18,6 +18,7 @@ from psycopg.rows import tuple_row
 
 from seat_ledger.domain.calendar import TZDATA_VERSION
 from seat_ledger.domain.values import iso
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import IntegrityFailure, Locked
 from seat_ledger.integrity import merkle, tiles
 from seat_ledger.integrity.hashing import TILE
@@ -42,7 +43,6 @@ from seat_ledger.projections.lake.layout import (
 )
 from seat_ledger.projections.reader import AccountSetAside, ConnectedReader
 from seat_ledger.store.connection import connect
-from seat_ledger.wording import counted
 
 LAKE_LOCK = 7365617437
 """Whoever exports holds it: one at a time of each ledger."""

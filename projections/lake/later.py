@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seat_ledger.domain.values import as_word
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.integrity import tiles, witnesses
 from seat_ledger.integrity.note import (
@@ -28,7 +29,6 @@ from seat_ledger.projections.lake.layout import (
     open_manifest,
 )
 from seat_ledger.store.connection import connect
-from seat_ledger.wording import counted
 
 _UNTIL = re.compile(r"[0-9]{12,}-([0-9]{12,})\..*")
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from seat_ledger.domain.values import as_word
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused, IntegrityFailure
 from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, Segment
-from seat_ledger.wording import counted
 
 AT_ONCE = 160_000
 """About how many events are in memory: buckets are put together up to so many."""

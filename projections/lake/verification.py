@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import IntegrityFailure, NotFound
 from seat_ledger.integrity.merkle import Frontier, full_subtrees
 from seat_ledger.integrity.note import Checkpoint, Verifier
@@ -41,7 +42,6 @@ from seat_ledger.projections.lake.rebuild import BucketShare, Journal, engines
 from seat_ledger.projections.lake.served import compared_with_served
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
-from seat_ledger.wording import counted
 
 LAKE = "the lake"
 

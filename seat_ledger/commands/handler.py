@@ -68,6 +68,7 @@ from seat_ledger.domain.values import (
     parse_seat,
     shown,
 )
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -78,7 +79,6 @@ from seat_ledger.errors import (
     NotFound,
     Unavailable,
 )
-from seat_ledger.wording import counted
 
 A = TypeVar("A", bound=Aggregate)
 AHEAD = timedelta(minutes=5)

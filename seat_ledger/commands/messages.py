@@ -42,8 +42,8 @@ from seat_ledger.domain.values import (
     repeated_name,
     shown,
 )
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput
-from seat_ledger.wording import counted
 
 Key = Annotated[
     str,

@@ -53,8 +53,8 @@ from seat_ledger.domain.values import (
     as_word,
     iso,
 )
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused, EntryRef
-from seat_ledger.wording import counted
 
 
 class Account(AccountContract, AccountUnassignments):

@@ -22,8 +22,8 @@ from seat_ledger.domain.events import (
 from seat_ledger.domain.intervals import Interval
 from seat_ledger.domain.seats import Seat
 from seat_ledger.domain.values import FOREVER, SeatRef, as_word, iso, utc
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused, EntryRef
-from seat_ledger.wording import counted
 
 MOST_NAMED = 5
 """How many holders a refusal names at most."""

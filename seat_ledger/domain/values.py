@@ -14,8 +14,8 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID, uuid5
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import InvalidInput, NotFound
-from seat_ledger.wording import counted
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 """Stands for an open end inside comparisons; never stored, never shown."""

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psycopg
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import IntegrityFailure, Locked
 from seat_ledger.integrity import merkle, tiles
 from seat_ledger.integrity.hashing import FIRST, Connection, advance, crew, spans
@@ -30,7 +31,6 @@ from seat_ledger.integrity.note import (
 from seat_ledger.integrity.tiles import REBUILD, StoredCheckpoint
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
-from seat_ledger.wording import counted
 
 SEAL_LOCK = 7365617436
 """Whoever seals holds it to the commit; appends do not."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.integrity import merkle
 from seat_ledger.integrity.hashing import Connection, rows
 from seat_ledger.integrity.leaf import at_position, decode
-from seat_ledger.wording import counted
 
 MOST = 100
 """So many differences are reported; the rest is counted."""

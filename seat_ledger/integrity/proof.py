@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.integrity import leaf, merkle
 from seat_ledger.integrity.note import (
     BadNote,
@@ -27,7 +28,6 @@ from seat_ledger.integrity.note import (
     signed_by,
     unbase64,
 )
-from seat_ledger.wording import counted
 
 INCLUSION = "seat-ledger/inclusion-proof/1"
 CONSISTENCY = "seat-ledger/consistency-proof/1"

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import (
     CommandRefused,
     IntegrityFailure,
@@ -53,7 +54,6 @@ from seat_ledger.integrity.verification import Verified, Witness
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect
 from seat_ledger.store.embedded import default_home
-from seat_ledger.wording import counted
 
 __all__ = ["Home", "Keys", "Sealed", "Verified", "open_home", "read_public"]
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.integrity import merkle, tiles
 from seat_ledger.integrity.differences import (
     MOST,
@@ -41,7 +42,6 @@ from seat_ledger.integrity.note import BadNote, Checkpoint, Verifier, open_check
 from seat_ledger.integrity.tiles import REBUILD, StoredCheckpoint, TileRow
 from seat_ledger.store import schema
 from seat_ledger.store.streams import breaks
-from seat_ledger.wording import counted
 
 DATABASE = "the database"
 

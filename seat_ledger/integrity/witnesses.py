@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.integrity.keys import write, write_beside
 from seat_ledger.integrity.note import BadNote, Checkpoint, read_unverified
 from seat_ledger.store.input_files import read_text
-from seat_ledger.wording import counted
 
 _NOTE = re.compile(r"(?:[^\n]+\n)+\n\N{EM DASH} [^\n]+\n")
 _LATEST = "checkpoint"

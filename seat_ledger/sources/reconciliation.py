@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.values import fold, hub_of, iso, shown
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused
 from seat_ledger.sources.refusals import UnreadableRow
-from seat_ledger.wording import counted
 
 ASSIGNED, UNASSIGNED, MOVED = "assigned", "unassigned", "moved"
 BOUGHT, FEWER_BOUGHT = "bought", "fewer_bought"

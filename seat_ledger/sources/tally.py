@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 
 @dataclass

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 _CONNECTED = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 """Where the process's own descriptors have names."""

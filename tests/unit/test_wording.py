@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = [

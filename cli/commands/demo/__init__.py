@@ -11,7 +11,7 @@ import click
 from seat_ledger.cli.commands.demo.vendor import vendor_demo
 from seat_ledger.cli.options.session import Session, option_database
 from seat_ledger.cli.output.render import print_message
-from seat_ledger.wording import counted
+from seat_ledger.domain.wording import counted
 
 QUESTIONS = (
     (
