@@ -502,6 +502,8 @@ class FindingNoted(FindingEvent):
 class FindingSettled(FindingEvent):
     """A finding is done with: credited by an invoice, or given up for a reason."""
 
+    INSTEAD = "audit the invoice again: another difference opens another finding"
+
     credited_by: Text | None = None
 
 

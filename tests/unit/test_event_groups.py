@@ -43,7 +43,7 @@ def test_the_access_that_comes_with_a_seat_parts_no_move() -> None:
     taken = event(1, "SeatUnassigned", user="ann", seat=f"{PRO}#7")
     let_in = event(2, "HubAccessGranted", user="jan", data={"hub": "sales"})
     fields = event(3, "SeatAssigned", user="jan", seat=f"{PRO}#7")
-    action = f"{PRO}#7 went from ann to jan; jan let into sales"
+    action = f"{PRO}#7 went from ann to jan; jan given access to sales"
     assert words(taken, let_in, fields) == [("1-3", action)]
 
 
