@@ -339,10 +339,10 @@ def _dates_of(row: dict[str, Any]) -> str:
     """A finding's period, or its dates, as options of another command."""
     from seat_ledger.projections.billing.audit.lines import BilledDates  # noqa: PLC0415
 
-    dates = BilledDates.written(row["period"])
-    if dates.until is None:
+    span = BilledDates.written(row["period"]).span
+    if span is None:
         return f" --period {row['period']}"
-    return f" --from {dates.label} --until {dates.until}"
+    return f" --from {span[0]} --until {span[1]}"
 
 
 def _columns(spool: Spool) -> list[Any]:

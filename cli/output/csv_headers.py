@@ -109,7 +109,7 @@ _HEADERS = {
         "invoice account period seat_type invoiced_quantity ledger_quantity "
         "ledger_quantity_at_issue invoiced_amount ledger_amount difference verdict "
         "cause events line issued_position mode granularity unit_price currency "
-        f"complete {_ends('ledger_quantity')} within_windows"
+        f"complete {_ends('ledger_quantity')} within_windows dates_billed_twice"
     ),
     "invoice list": (
         "invoice account period from until mode granularity lines currency amount "

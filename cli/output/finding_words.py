@@ -192,7 +192,21 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
         period=words.dates(row["period"]),
         text=words(key, **figures),
     )
-    return " ".join([text, _owes(finding, words), *_FindingWords(words, finding)()])
+    own = [_of_own_dates(finding, words)] if finding.why_unknown == "bounds" else []
+    return " ".join(
+        [text, *own, _owes(finding, words), *_FindingWords(words, finding)()]
+    )
+
+
+def _of_own_dates(finding: AuditFinding, words: Words) -> str:
+    """What the ledger has in dates that are no period, and which of them it owes."""
+    assert finding.period is not None
+    twice, dates = finding.row["dates_billed_twice"], len(finding.period.days)
+    right = short(words, finding.row["ledger_quantity"])
+    if not twice:
+        return words("line_bounds_right", right=right)
+    key = "line_bounds_all" if twice == dates else "line_bounds_twice"
+    return words(key, count=twice, dates=dates, right=right)
 
 
 def _owes(finding: AuditFinding, words: Words) -> str:

@@ -408,6 +408,7 @@ class InvoiceAuditRow(Frozen):
     ledger_quantity_least: Decimal | None = None
     ledger_quantity_most: Decimal | None = None
     within_windows: bool | None = None
+    dates_billed_twice: int | None = None
 
 
 class InvoiceListRow(Frozen):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from seat_ledger.cli.inputs.bill_words import BillReading, match_header
-from tests.audits import Book, operation
+from tests.audits import HEADER, Book, operation
 from tests.program import PRO, Program
 
 BILL = """Invoice No;Customer;Invoice Date;Billing Period;Product;Seats;Price;Net Amount
@@ -176,8 +180,9 @@ def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> N
         assert (done.returncode, refusal in done.stderr) == (2, True), done.stderr
 
 
-def test_a_month_in_which_no_period_begins_is_all_its_dates(book: Book) -> None:
-    """R65: of an account that is billed by the quarter."""
+@pytest.fixture
+def quarterly(book: Book) -> Book:
+    """Two seats of ``q`` from 1 June 2025 on, billed by the quarter, in UTC."""
     book.program.lines(
         {**operation("open_account", "2025-06-01"), "account": "q", "name": "Q",
          "time_zone": "UTC", "term_start": "2025-06-01", "term_months": 12,
@@ -185,6 +190,113 @@ def test_a_month_in_which_no_period_begins_is_all_its_dates(book: Book) -> None:
         {**operation("buy_seats", "2025-06-01", seat_type=PRO, quantity=2),
          "account": "q"},
     )  # fmt: skip
+    return book
+
+
+def test_dates_that_are_billed_by_their_period_too_are_owed_once(
+    quarterly: Book,
+) -> None:
+    """R65: a bill has a quarter, and two of its months again."""
+    head = "invoice,account,issued_at,period,seat_type,quantity,unit_price,amount\n"
+    bill = head + "".join(
+        f"I1,q,2025-09-01,{period},{PRO},2,10,20\n"
+        for period in ("2025-07", "2025-06", "2025-08", "2025-08-01..2025-09-01")
+    )
+    lines = rows(audited(quarterly, bill, "--format", "json"))
+    assert [
+        (row["period"], row["verdict"], row["ledger_amount"], row["difference"])
+        for row in lines
+    ] == [
+        ("2025-07-01..2025-07-31", "unexpected", "0.00", "20.00"),
+        ("2025-06-01", "match", "20.00", "0.00"),
+        ("2025-08-01..2025-08-31", "unexpected", "0.00", "20.00"),
+        ("2025-08-01..2025-09-01", "unexpected", "0.00", "20.00"),
+    ]
+    assert [row["dates_billed_twice"] for row in lines] == [31, 0, 31, 31]
+    text = " ".join(audited(quarterly, bill, "--findings").stdout.split())
+    assert (
+        "its own there is 2025-06-01 to 2025-08-31. All of these dates are billed by "
+        "another line too, and owed to that. The vendor owes q 20.00."
+    ) in text
+    alone = head + f"I1,q,2025-09-01,2025-07,{PRO},2,10,20\n" * 2
+    first, second = rows(audited(quarterly, alone, "--format", "json"))
+    assert (first["difference"], second["difference"]) == ("0.00", "20.00")
+
+
+def test_a_figure_is_owed_once_however_its_rule_is_written(quarterly: Book) -> None:
+    """R65: by the account's policy, or by the same rule in whole or in part."""
+    written = (",", "contracted,", "contracted,day", ",day")
+    for first, second in permutations(written, 2):
+        lines = quarterly.audit(
+            f"q,I1,2025-09-01,2025-06,{PRO},2,10,20,{first}",
+            f"q,I2,2025-09-02,2025-06,{PRO},2,10,20,{second}",
+            header=f"{HEADER},mode,granularity",
+        )
+        assert [(row["verdict"], row["ledger_amount"]) for row in lines] == [
+            ("match", "20.00"), ("over", "0.00"),
+        ], (first, second)  # fmt: skip
+
+
+def test_each_date_is_owed_once_however_a_bill_divides_them(quarterly: Book) -> None:
+    """R65: on random bills at one a date and seat, by periods, months and ranges."""
+    draw, begin = Random(65), date(2025, 6, 1)
+    for _ in range(12):
+        bill, dates, types = [HEADER], set[date](), (PRO, "sales/starter")
+        for number in range(draw.randint(2, 9)):
+            period, span = _drawn(draw, begin)
+            amount = 2 * len(span)
+            kind = types[draw.random() < 0.2]  # of which the ledger has none
+            dates |= set(span) if kind == PRO else set()
+            issued = f"2026-01-{draw.randint(1, 9):02d}"
+            bill.append(
+                f"q,I{number % 3},{issued},{period},{kind},2,{len(span)},{amount}"
+            )
+        done = quarterly.program.run(
+            "invoice", "audit", quarterly.file(*bill[1:]), "--format", "json"
+        )
+        owed = [row["ledger_amount"] for row in rows(done)]
+        assert sum(map(Decimal, owed)) == 2 * len(dates), bill
+
+
+def _drawn(draw: Random, begin: date) -> tuple[str, list[date]]:
+    """A period as a bill writes it: a quarter, a month, or a range; and its dates."""
+    month = draw.randint(0, 5)
+    first = date(2025 + (5 + month) // 12, (5 + month) % 12 + 1, 1)
+    kind = draw.choice(["quarter", "month", "range", "range"])
+    if kind == "range":
+        first = begin + timedelta(draw.randint(0, 150))
+        until = first + timedelta(draw.choice([1, 7, 13, 45]))
+        text = f"{first}..{until - timedelta(days=1)}"
+        if (until - timedelta(days=1)).day == first.day and until - first > timedelta(
+            1
+        ):
+            return _drawn(draw, begin)
+    else:
+        months = 3 if kind == "quarter" else 1
+        first = first if kind == "month" else date(2025, draw.choice([6, 9]), 1)
+        if kind == "month" and first.month in {6, 9}:
+            return _drawn(draw, begin)  # its label is the quarter's
+        text = f"{first:%Y-%m}"
+        until = (first.replace(day=1) + timedelta(days=31 * months)).replace(day=1)
+    return text, [first + timedelta(n) for n in range((until - first).days)]
+
+
+def test_a_period_before_all_calendars_is_unexpected(book: Book) -> None:
+    """R65: one line of a bill, and not all of it refused."""
+    head = "invoice,account,issued_at,period,seat_type,quantity,unit_price,amount\n"
+    for period in ("0001-02", "0001-02-01..0001-02-28", "0001-01-01", "9998-12-31"):
+        bill = f"{head}I1,e,2025-09-01,{period},{PRO},2,10,20\n"
+        bill += f"I2,e,2025-09-01,2025-07,{PRO},1,10,10\n"
+        done = audited(book, bill, "--format", "json")
+        assert [row["verdict"] for row in rows(done)] == ["unexpected", "match"], period
+        for words in (("--findings",), ("--letter", book.folder / "a.md")):
+            done = audited(book, bill, *map(str, words))
+            assert done.returncode == 3, done.stderr
+
+
+def test_a_month_in_which_no_period_begins_is_all_its_dates(quarterly: Book) -> None:
+    """R65: of an account that is billed by the quarter."""
+    book = quarterly
     head = "invoice,account,issued_at,period,seat_type,quantity,unit_price,amount\n"
     bill = f"{head}I1,q,2025-09-01,2025-07,{PRO},2,10,20\n"
     (row,) = rows(audited(book, bill, "--format", "json"))

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -196,7 +196,9 @@ def bill(recorded: Recorded, random: Random) -> list[str]:
             random.choice(instants), random.choice(instants), "2024-01-01",
             "2025-08-01T12:00", "2031-01-01T00:00:00Z",
         ])  # fmt: skip
-        period = random.choice([row["period"], row["period"], row["period"][:7]])
+        first = date.fromisoformat(row["period"]) + timedelta(random.randint(-20, 20))
+        dates = f"{first}..{first + timedelta(random.randint(0, 70))}"
+        period = random.choice([*[row["period"]] * 3, row["period"][:7], dates])
         rule = random.choice([(row["mode"], row["granularity"] or ""), ("", "")])
         price, currency = random.choice(["90.00", "7"]), random.choice(["EUR", ""])
         amount = f"{Decimal(quantity) * Decimal(price):.2f}"

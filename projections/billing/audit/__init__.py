@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain, islice
 
 from seat_ledger.domain.calendar import ZoneHistory
+from seat_ledger.domain.values import DEFAULT_POLICY
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.billing.audit.auditor import Auditor
 from seat_ledger.projections.billing.audit.contracts import UNKNOWN, Contract, contracts
@@ -20,6 +21,8 @@ from seat_ledger.projections.billing.audit.lines import (
     BilledDates,
     Written,
     issued_at,
+    range_of,
+    rule_of,
 )
 from seat_ledger.projections.billing.audit.matching import Billed
 from seat_ledger.projections.billing.audit.summary import Summary, WrongTotal
@@ -121,6 +124,10 @@ def _meanings(
             label = _label(contract, text, known_at.position) if contract else None
             means.append((key, kind, text, label or UNKNOWN + text))
             continue
+        if kind == "rule":
+            rule = _rule(contract, text, known_at.position)
+            means.append((key, kind, text, " ".join(filter(None, rule))))
+            continue
         issued = _issued(text, zones, no)
         if isinstance(issued, datetime):
             instants.append((text, issued))
@@ -146,8 +153,21 @@ def _label(contract: Contract, text: str, position: int) -> str | None:
     for written in dict.fromkeys((text, BilledDates.of_month(text) or text)):
         period = contract.period(written, position)
         if period is not None:
-            return written if period.is_window else period.label.isoformat()
+            if period.is_window:
+                return range_of(period.label, period.until)
+            return period.label.isoformat()
     return None
+
+
+def _rule(
+    contract: Contract | None, text: str, position: int
+) -> tuple[str, str | None]:
+    """By which rule a line counts that names it, or none, beside a period."""
+    reference, mode, granularity = text.split(" ")
+    label = _label(contract, reference, position) if contract else None
+    period = contract.period(label, position) if contract and label else None
+    policy = (period.mode, period.granularity) if period else DEFAULT_POLICY
+    return rule_of((mode, granularity), policy)
 
 
 def _issued(text: str, zones: ZoneHistory, no: int) -> int | datetime:

@@ -15,15 +15,24 @@ from seat_ledger.projections.billing.audit.contracts import Contract
 from seat_ledger.projections.billing.audit.figures import (
     ByType,
     FigureRequest,
+    Rule,
     TouchedFigures,
     family,
     figure_bounds,
     figures_now,
     figures_then,
+    part_of,
+    quantity_within,
 )
 from seat_ledger.projections.billing.audit.line_store import Spool
-from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
+from seat_ledger.projections.billing.audit.lines import (
+    AuditedLine,
+    BilledDates,
+    Span,
+    Written,
+)
 from seat_ledger.projections.billing.audit.matching import Billed, Bundle
+from seat_ledger.projections.billing.audit.overlaps import BilledLabel, free_dates
 from seat_ledger.projections.billing.audit.verdict import (
     ZERO,
     Share,
@@ -33,14 +42,15 @@ from seat_ledger.projections.billing.audit.verdict import (
     judge,
     money,
 )
-from seat_ledger.projections.billing.bounds import quantity_ends
+from seat_ledger.projections.billing.bounds import FigureKey, quantity_ends
 from seat_ledger.projections.billing.figures import nothing, quantity
 from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.periods import PeriodRow
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 
-Rule = tuple[str, str | None]
 NOTHING = Share(ZERO)
+IssuedKey = tuple[int, str | Span, int]
+"""Of an account a label, or dates, and the position of an issue."""
 
 
 class Then(NamedTuple):
@@ -76,6 +86,7 @@ class Auditor:
     ) -> None:
         self.reader, self.spool, self.how = reader, spool, how
         self.known_at, self.moment = known_at, moment
+        self.free: dict[tuple[int, str, str], list[Span]] = {}
         selected = []
         first = known_at.position
         for key, contract in contracts.items():
@@ -84,9 +95,28 @@ class Auditor:
                 period = contract.period(row["label"], known_at.position)
                 if period is not None:
                     selected.append((contract, period))
+            selected += self._free_dates(key, contract)
+        selected = list(dict.fromkeys(selected))
         self.figures = figures_now(reader, selected, known_at) if selected else {}
         self.between = figure_bounds(reader, selected, known_at) if selected else {}
         self.touched = TouchedFigures(reader, selected, first, known_at.position)
+
+    def _free_dates(
+        self, account: str, contract: Contract
+    ) -> Iterator[tuple[Contract, PeriodRow]]:
+        """Find the dates that are owed to lines which bill others' dates too (R65)."""
+        position = self.known_at.position
+        billed = [
+            BilledLabel(label, seat_type, period)
+            for label, seat_type in self.spool.billed(account)
+            if (period := contract.period(label, position)) is not None
+        ]
+        for (label, seat_type), spans in free_dates(billed).items():
+            self.free[contract.no, label, seat_type] = spans
+            for span in spans:
+                period = contract.period(span, position)
+                if period is not None:
+                    yield contract, period
 
     # -- what is to be judged ---------------------------------------------------------
 
@@ -103,18 +133,19 @@ class Auditor:
             billed = Billed(completed, contract, period, label, place["position"])
             if bundle is None and place["of_figure"] > 1:
                 whole = self._whole(billed)
-                bundle = Bundle(self.spool, billed, whole, place["of_figure"])
+                bundle = Bundle(self.spool, billed, place, whole)
             if bundle is not None:
-                billed = bundle.next(billed, place["of_invoice"])
+                billed = bundle.next(billed, place)
                 bundle = bundle if bundle.lines else None
             yield billed
 
     def _whole(self, billed: Billed) -> Fraction:
         """The figure that a line bills, by the line's rule."""
-        figure = self._figure(billed)
-        if figure is None:
+        if billed.period is None:
             return ZERO
-        return quantity(figure, *billed.line.rule(_policy(billed.period)))
+        figures = [figure for _, figure in self._figures(billed)]
+        rule = billed.line.rule(_policy(billed.period))
+        return quantity_within(billed.period, figures, rule)
 
     def _currency(self, account: str, contract: Contract) -> str | None:
         """That of lines that say none: of the account's own invoices, if it can be."""
@@ -189,11 +220,27 @@ class Auditor:
             for judged, events in zip(results, entries, strict=True)
         ]
 
-    def _figure(self, billed: Billed) -> Row | None:
-        if billed.period is None:
-            return None
-        place = (billed.period.account_no, billed.period.period_no)
-        return self.figures.get(place, {}).get(billed.line.seat_type)
+    def _owed_dates(self, billed: Billed, position: int) -> Iterator[PeriodRow]:
+        """What a line bills, or what of it no other line does, as known (R65)."""
+        if billed.contract is not None:
+            for _, label, _ in self._keys(billed):
+                period = billed.contract.period(label, position)
+                if period is not None:
+                    yield period
+
+    def _figures(self, billed: Billed) -> Iterator[tuple[FigureKey, Row]]:
+        """The ledger's figures of the dates that are owed to a line."""
+        seat_type = billed.line.seat_type
+        for period in self._owed_dates(billed, self.known_at.position):
+            place = period.account_no, period.period_no
+            figure = self.figures.get(place, {}).get(seat_type)
+            yield (*place, seat_type), figure or nothing(period, seat_type)
+
+    def _keys(self, billed: Billed) -> list[IssuedKey]:
+        """The account, the dates that are owed to a line, and its issue."""
+        no, label = billed.contract.no if billed.contract else 0, billed.label
+        owed = self.free.get((no, label, billed.line.seat_type), (label,))
+        return [(no, dates, billed.position) for dates in owed]
 
     def _then(self, billed: Billed) -> PeriodRow | None:
         if billed.contract is None:
@@ -211,29 +258,28 @@ class Auditor:
             for kind in rules
         )
 
-    def _counted_then(
-        self, batch: Iterable[Billed]
-    ) -> dict[tuple[int, str, int], ByType]:
+    def _counted_then(self, batch: Iterable[Billed]) -> dict[IssuedKey, ByType]:
         """The figures that are not the same now, as known at issue."""
-        requests: dict[tuple[int, str, int], FigureRequest] = {}
+        requests: dict[IssuedKey, FigureRequest] = {}
         for billed in batch:
             then = self._then(billed)
-            if then is not None and not self._is_same(billed, then):
-                assert billed.contract is not None
-                requests[_key(billed)] = FigureRequest(
-                    billed.contract, then, billed.position
-                )
+            if then is None or self._is_same(billed, then):
+                continue
+            assert billed.contract is not None
+            for key in self._keys(billed):
+                period = billed.contract.period(key[1], billed.position)
+                if period is not None:
+                    requests[key] = FigureRequest(
+                        billed.contract, period, billed.position
+                    )
         figures = figures_then(self.reader, list(requests.values()))
         return dict(zip(requests, figures, strict=True))
 
-    def _judge(
-        self, billed: Billed, counted: dict[tuple[int, str, int], ByType]
-    ) -> Judged:
+    def _judge(self, billed: Billed, counted: dict[IssuedKey, ByType]) -> Judged:
         line = billed.line
         rule = line.rule(_policy(billed.period))
-        figure = self._figure(billed)
         whole = self._whole(billed)
-        then = self._owed_then(billed, figure, (rule, whole), counted)
+        then = self._owed_then(billed, (rule, whole), counted)
         now, was = self._shares(billed, whole, then.owed)
         verdict = self._verdict(billed, now, whole)
         if billed.is_paid and verdict.matches:
@@ -270,9 +316,8 @@ class Auditor:
     def _owed_then(
         self,
         billed: Billed,
-        figure: Row | None,
         now: tuple[Rule, Fraction],
-        counted: dict[tuple[int, str, int], ByType],
+        counted: dict[IssuedKey, ByType],
     ) -> Then:
         """The figure as known at issue."""
         contract = billed.contract
@@ -284,11 +329,14 @@ class Auditor:
         if then is None:
             return Then(ZERO, None, None)
         rule = billed.line.rule(_policy(then))
-        key = _key(billed)
-        if key not in counted and rule == now[0]:
+        by_type = [counted[key] for key in self._keys(billed) if key in counted]
+        if not by_type and rule == now[0]:
             return Then(now[1], rule, then)
-        row = counted[key].get(billed.line.seat_type) if key in counted else figure
-        return Then(quantity(row, *rule) if row else ZERO, rule, then)
+        figures = [figure for _, figure in self._figures(billed)]
+        if by_type:
+            seat_type = billed.line.seat_type
+            figures = [row[seat_type] for row in by_type if seat_type in row]
+        return Then(quantity_within(then, figures, rule), rule, then)
 
     @staticmethod
     def _verdict(billed: Billed, share: Share, whole: Fraction) -> Verdict:
@@ -362,6 +410,8 @@ class Auditor:
         if period is not None and not period.is_window:
             complete = period.ends <= self.moment
         dates = billed.label if period else line.period
+        if period is not None and period.is_window:
+            dates = BilledDates.of_month(line.period) or line.period
         return {
             "invoice": line.invoice,
             "account": line.account,
@@ -384,25 +434,34 @@ class Auditor:
             "currency": line.currency,
             "complete": complete,
             **self._open(judged),
+            "dates_billed_twice": self._dates_billed_twice(billed),
         }
+
+    def _dates_billed_twice(self, billed: Billed) -> int:
+        """How many dates of a line are owed to others that bill them too (R65)."""
+        if billed.contract is None or billed.period is None:
+            return 0
+        key = billed.contract.no, billed.label, billed.line.seat_type
+        if key not in self.free:
+            return 0
+        own = sum((until - first).days for first, until in self.free[key])
+        return (billed.period.until - billed.period.label).days - own
 
     def _open(self, judged: Judged) -> Row:
         """What windows leave open of what the ledger owes (R89), and whether that alone
         may be the difference.
         """
         billed, owed = judged.billed, judged.owed
-        between = None
         least = most = owed
-        if billed.period is not None:
-            place = billed.period.account_no, billed.period.period_no
-            between = self.between.get((*place, billed.line.seat_type))
-        if billed.period is not None and between is not None:
-            figure = self._figure(billed) or nothing(
-                billed.period, billed.line.seat_type
-            )
-            share = owed - quantity(figure, *judged.rule)
-            ends = quantity_ends(figure, between, judged.rule)
-            least, most = ends[0] + share, ends[1] + share
+        figures = dict(self._figures(billed)) if self.between else {}
+        for key, figure in figures.items():
+            assert billed.period is not None
+            if key in self.between:
+                exact = quantity(figure, *judged.rule)
+                ends = quantity_ends(figure, self.between[key], judged.rule)
+                part = part_of(billed.period, figure, judged.rule)
+                least += (ends[0] - exact) * part
+                most += (ends[1] - exact) * part
         invoiced = billed.line.quantity.value
         return {
             "ledger_quantity_least": plain(least),
@@ -419,11 +478,6 @@ def _policy(period: PeriodRow | None) -> Rule:
 
 def _bounds(period: PeriodRow | None) -> tuple[Any, ...]:
     return (period.starts, period.ends, period.day_starts) if period else ()
-
-
-def _key(billed: Billed) -> tuple[int, str, int]:
-    number = billed.contract.no if billed.contract else 0
-    return number, billed.label, billed.position
 
 
 def _question(judged: Judged) -> causes.CauseQuery:

@@ -8,11 +8,11 @@ from datetime import date, timedelta
 from itertools import groupby
 from operator import itemgetter
 
-from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod, date_of
+from seat_ledger.domain.calendar import TZDATA_VERSION, BillingPeriod
 from seat_ledger.domain.values import FOREVER, account_id
-from seat_ledger.errors import CommandRefused, NotFound
+from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 from seat_ledger.projections.billing import labelled, window
-from seat_ledger.projections.billing.audit.lines import BilledDates
+from seat_ledger.projections.billing.audit.lines import BilledDates, Span
 from seat_ledger.projections.billing.invoices import in_bounds_of_issue
 from seat_ledger.projections.engine.contracts import facts_of
 from seat_ledger.projections.periods import PeriodRow, row_of
@@ -41,8 +41,8 @@ class Contract:
             if row["details"]
         }
         self._facts: dict[int, AccountFacts] = {}
-        self._windows: dict[str, int] = {}
-        self._periods: dict[tuple[int, str], PeriodRow | None] = {}
+        self._windows: dict[Span, int] = {}
+        self._periods: dict[tuple[int, str | Span], PeriodRow | None] = {}
 
     @property
     def no(self) -> int:
@@ -65,20 +65,21 @@ class Contract:
             self._facts[state] = facts_of(rows, position)
         return self._facts[state]
 
-    def period(self, label: str, position: int) -> PeriodRow | None:
-        """The period of a label as known at a position, or None.
+    def period(self, label: str | Span, position: int) -> PeriodRow | None:
+        """The period of a label, or some dates, as known at a position, or None.
 
         Dates that are no period of the account are one of their own, while it runs:
-        what is billed for them is held against what the ledger has in them (R65).
+        what is billed for them is held against what the ledger has in them (R65). Dates
+        outside the calendar are none.
         """
-        if label.startswith(UNKNOWN):
+        if isinstance(label, str) and label.startswith(UNKNOWN):
             return None
         key = (self.state(position), label)
         if key not in self._periods:
             facts = self.facts(position)
             try:
                 period = self._row(facts, label) if facts.is_known else None
-            except (NotFound, CommandRefused) as error:
+            except (NotFound, CommandRefused, InvalidInput) as error:
                 self.renewal_due |= error.code == "renewal_due"
                 period = None
             self._periods[key] = period
@@ -90,14 +91,19 @@ class Contract:
         """
         return period.is_window or period.label.isoformat() in self._retained
 
-    def _row(self, facts: AccountFacts, label: str) -> PeriodRow:
+    def _row(self, facts: AccountFacts, label: str | Span) -> PeriodRow:
+        if not isinstance(label, str):
+            return self._window(facts, label)
         dates = BilledDates.written(label)
-        if dates.last is not None and not is_period(facts, dates):
-            number = self._windows.setdefault(label, -1 - len(self._windows))
-            return row_of(facts, own_dates(facts, dates))._replace(period_no=number)
+        if dates.span is not None and not is_period(facts, dates):
+            return self._window(facts, dates.span)
         period: BillingPeriod = labelled(facts, dates.label)
         details = self._retained.get(period.label.isoformat())
         return row_of(facts, in_bounds_of_issue(period, details) if details else period)
+
+    def _window(self, facts: AccountFacts, span: Span) -> PeriodRow:
+        number = self._windows.setdefault(span, -1 - len(self._windows))
+        return row_of(facts, own_dates(facts, span))._replace(period_no=number)
 
     def currency(self, position: int) -> str | None:
         """The currency of the account's own invoices, where they have but one."""
@@ -173,13 +179,12 @@ def is_period(facts: AccountFacts, dates: BilledDates) -> bool:
     return _ends_on(facts, period, dates.last)
 
 
-def own_dates(facts: AccountFacts, dates: BilledDates) -> BillingPeriod:
+def own_dates(facts: AccountFacts, span: Span) -> BillingPeriod:
     """The dates of a bill as if they were a period, where the account runs in them.
 
-    Raises NotFound, CommandRefused (``renewal_due``).
+    Raises NotFound, CommandRefused (``renewal_due``), InvalidInput.
     """
-    assert dates.until is not None
-    dated = window(facts, date_of(dates.label), dates.until)
+    dated = window(facts, *span)
     closed_at = facts.calendar.closed_at or FOREVER
     if dated.ends <= facts.opened_at or dated.starts >= closed_at:
         raise NotFound("unknown_period", f"{facts.key} does not run then.")

@@ -7,10 +7,11 @@ again, each as known at a position of its own, by the one query that counts.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from seat_ledger.domain.counting_rules import is_of_contract
+from seat_ledger.domain.counting_rules import TIME, is_of_contract, measure
 from seat_ledger.projections.billing.audit.contracts import Contract
 from seat_ledger.projections.billing.bounds import (
     Bounds,
@@ -18,11 +19,12 @@ from seat_ledger.projections.billing.bounds import (
     bounds,
     with_windows,
 )
-from seat_ledger.projections.billing.figures import as_known
+from seat_ledger.projections.billing.figures import as_known, microseconds, quantity
 from seat_ledger.projections.periods import PeriodRow, row_of
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row
 
 ByType = dict[str, Row]
+Rule = tuple[str, str | None]
 CONTRACT, HELD = "contract", "held"
 
 
@@ -130,6 +132,24 @@ def figures_then(
         whole = {"days": period.days, "starts": period.starts, "ends": period.ends}
         by_request[row["account_no"]][row["seat_type"]] = {**row, **whole}
     return by_request
+
+
+def quantity_within(period: PeriodRow, figures: Iterable[Row], rule: Rule) -> Fraction:
+    """What a rule makes of the figures of some parts of a period, each by its part."""
+    return sum(
+        (quantity(row, *rule) * part_of(period, row, rule) for row in figures),
+        Fraction(0),
+    )
+
+
+def part_of(period: PeriodRow, figure: Row, rule: Rule) -> Fraction:
+    """How much of a period a figure is of: by its length, or by its local dates."""
+    whole: Row = period._asdict()
+    if (figure["starts"], figure["ends"]) == (period.starts, period.ends):
+        return Fraction(1)
+    if measure(*rule).over == TIME:
+        return Fraction(microseconds(figure), microseconds(whole))
+    return Fraction(int(figure["days"]), period.days)
 
 
 class TouchedFigures:

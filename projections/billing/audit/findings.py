@@ -167,10 +167,10 @@ def _explain(
     lies_in = _lies_in(account, dates)
     finding = AuditFinding(row, None, zones=account.zones, lies_in=lies_in)
     try:
-        if dates.last is None:
+        if dates.span is None:
             period = billing.labelled(account, row["period"])
         else:
-            period = own_dates(account, dates)
+            period = own_dates(account, dates.span)
             finding = finding._replace(why_unknown="bounds")
     except (NotFound, CommandRefused, InvalidInput):
         return finding._replace(why_unknown="period")
@@ -187,8 +187,11 @@ def _lies_in(account: AccountFacts, dates: BilledDates) -> BillingPeriod | None:
     day = date_of(dates.label)
     if dates.last is not None:
         day += (dates.last - day) / 2
-    instant = account.zones.bound(day).instant
-    period = account.calendar.period_at(instant)
+    try:
+        instant = account.zones.bound(day).instant
+        period = account.calendar.period_at(instant)
+    except InvalidInput:  # a date at the end of the calendar
+        return None
     return period if period.starts <= instant < period.ends else None
 
 

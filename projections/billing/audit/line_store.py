@@ -87,7 +87,7 @@ class Spool:
             yield row["issued"]
 
     def references(self, account: str) -> Iterator[tuple[str, str, int]]:
-        """What an account's lines say of periods and issues, with a line of each."""
+        """Its lines' words for periods, issues and rules, with a line of each."""
         for row in self._ask("references", account=account):
             yield row["kind"], row["reference"], row["no"]
 
@@ -104,28 +104,28 @@ class Spool:
     def lines(self, account: str) -> Iterator[tuple[AuditedLine, Row]]:
         """An account's lines: of one figure and rule together, from the last back.
 
-        Beside each its `label`, `position` of issue, and how many lines bill its figure
-        (`of_figure`), and in the same invoice (`of_invoice`).
+        Beside each its `label`, `position` of issue and `rule` as they were understood,
+        and how many lines bill its figure (`of_figure`), and in the same invoice
+        (`of_invoice`).
         """
         for row in self._ask("lines", account=account):
             yield _line(row), {key: row[key] for key in _PLACE}
 
-    def of_figure(self, line: AuditedLine, label: str) -> Iterator[BilledShare]:
+    def of_figure(self, line: AuditedLine, place: Row) -> Iterator[BilledShare]:
         """What the lines of a line's figure bill, from the last, by invoice."""
-        yield from self._parts("of_figure", line, label=label)
+        yield from self._parts("of_figure", line, place)
 
-    def of_invoice(
-        self, line: AuditedLine, label: str, position: int
-    ) -> Iterator[BilledShare]:
-        """The same of the line's invoice alone, issued at a position."""
-        alone = {"label": label, "position": position, "invoice": line.invoice}
-        yield from self._parts("of_invoice", line, **alone)
+    def of_invoice(self, line: AuditedLine, place: Row) -> Iterator[BilledShare]:
+        """The same of the line's invoice alone."""
+        alone = {"position": place["position"], "invoice": line.invoice}
+        yield from self._parts("of_invoice", line, place, **alone)
 
     def _parts(
-        self, name: str, line: AuditedLine, **params: Any
+        self, name: str, line: AuditedLine, place: Row, **params: Any
     ) -> Iterator[BilledShare]:
-        same = {key: getattr(line, key) for key in _SAME}
-        for row in self._ask(name, **same, **params):
+        same = {"account": line.account, "seat_type": line.seat_type}
+        figure = {"label": place["label"], "rule": place["rule"]}
+        for row in self._ask(name, **same, **figure, **params):
             invoice = row["position"], row["invoice"]
             yield BilledShare(
                 invoice,
@@ -142,6 +142,11 @@ class Spool:
     def invoiced(self, account: str) -> list[Row]:
         """The periods of an account that were invoiced, each with its first invoice."""
         return [dict(row) for row in self._ask("invoiced", account=account)]
+
+    def billed(self, account: str) -> Iterator[tuple[str, str]]:
+        """What an account was billed for, by label and seat type, as it was issued."""
+        for row in self._ask("billed", account=account):
+            yield row["label"], row["seat_type"]
 
     def price(self, account: str, seat_type: str) -> tuple[str | None, str | None]:
         """What a type costs by another line of the account, and the currency."""
@@ -174,8 +179,7 @@ class Spool:
             yield json.loads(row["document"])
 
 
-_PLACE = ("label", "position", "of_figure", "of_invoice")
-_SAME = ("account", "seat_type", "mode", "granularity")
+_PLACE = ("label", "position", "rule", "of_figure", "of_invoice")
 
 
 def _flat(line: AuditedLine) -> tuple[Any, ...]:

@@ -48,6 +48,18 @@ def _exact(text: str) -> Fraction:
     return Fraction(int(whole + part), 10 ** len(part))
 
 
+Span = tuple[date, date]
+"""The first of some dates, and the one after the last."""
+
+
+def range_of(first: date, until: date) -> str:
+    """Dates as a bill writes them: the first and the last, ``2025-03-05..2025-04-04``.
+
+    `until` is the one after the last.
+    """
+    return f"{first}..{until - timedelta(days=1)}"
+
+
 class BilledDates(NamedTuple):
     """What a line bills: a period's label, and the last date, where it names one."""
 
@@ -84,16 +96,16 @@ class BilledDates(NamedTuple):
         if len(text) != len("2025-02"):
             return None
         first, until = span_of(text)
-        return f"{first}..{until - timedelta(days=1)}"
+        return range_of(first, until)
 
     @property
-    def until(self) -> date | None:
-        """The date after the last: the same day of a later month is that already."""
+    def span(self) -> Span | None:
+        """The dates of a range: the same day of a later month is after its last."""
         if self.last is None:
             return None
         first = date_of(self.label)
         is_next = self.last > first and self.last.day == first.day
-        return self.last if is_next else self.last + timedelta(days=1)
+        return first, self.last if is_next else self.last + timedelta(days=1)
 
 
 Invoice = tuple[int, str]
@@ -173,13 +185,18 @@ class AuditedLine(NamedTuple):
 
     def rule(self, policy: tuple[str, str | None]) -> tuple[str, str | None]:
         """By which rule the line is counted, where the account has this policy."""
-        mode = self.mode or policy[0]
-        if mode not in WITH_GRANULARITY:
-            return mode, None
-        inherited = policy[1] if mode == policy[0] else None
-        return mode, self.granularity or inherited or COUNTING_RULES[
-            mode
-        ].granularities[0]
+        return rule_of((self.mode, self.granularity), policy)
+
+
+def rule_of(
+    named: tuple[str | None, str | None], policy: tuple[str, str | None]
+) -> tuple[str, str | None]:
+    """The rule that is named, what it leaves open as the account's policy has it."""
+    mode = named[0] or policy[0]
+    if mode not in WITH_GRANULARITY:
+        return mode, None
+    inherited = policy[1] if mode == policy[0] else None
+    return mode, named[1] or inherited or COUNTING_RULES[mode].granularities[0]
 
 
 def _rule(mode: str | None, granularity: str | None) -> tuple[str | None, str | None]:

@@ -11,6 +11,7 @@ from seat_ledger.projections.billing.audit.line_store import Spool
 from seat_ledger.projections.billing.audit.lines import AuditedLine
 from seat_ledger.projections.billing.audit.verdict import ZERO, Shares, slack_of, tally
 from seat_ledger.projections.periods import PeriodRow
+from seat_ledger.projections.reader import Row
 
 
 class Billed(NamedTuple):
@@ -44,11 +45,10 @@ class Bundle:
     """The lines of one figure, met from the last one back."""
 
     def __init__(
-        self, spool: Spool, billed: Billed, figure: Fraction, lines: int
+        self, spool: Spool, billed: Billed, place: Row, figure: Fraction
     ) -> None:
-        self.spool, self.lines = spool, lines
-        line, label = billed.line, billed.label
-        self.parts = partial(spool.of_figure, line, label)
+        self.spool, self.lines = spool, place["of_figure"]
+        self.parts = partial(spool.of_figure, billed.line, place)
         self.bill = bill = tally(self.parts(), figure)
         self.of_invoice = 0
         self.before = bill.total
@@ -57,10 +57,10 @@ class Bundle:
             self.now = Shares(self.parts, bill.total, bill.slack)
         self.then: Shares | None = None
 
-    def next(self, billed: Billed, of_invoice: int) -> Billed:
-        """The next line with its shares; `of_invoice` lines stand in its invoice."""
+    def next(self, billed: Billed, place: Row) -> Billed:
+        """The next line with its shares."""
         if not self.of_invoice:
-            self._begin(billed, of_invoice)
+            self._begin(billed.line, place)
         self.lines, self.of_invoice = self.lines - 1, self.of_invoice - 1
         is_first_then = self.of_invoice == 0
         return billed._replace(
@@ -71,13 +71,11 @@ class Bundle:
             is_paid=self._is_paid(billed),
         )
 
-    def _begin(self, billed: Billed, lines: int) -> None:
+    def _begin(self, line: AuditedLine, place: Row) -> None:
         """An invoice's lines: what they bill, and what earlier ones billed before."""
-        self.of_invoice = lines
-        total, slack = billed.line.quantity.value, slack_of(billed.line.quantity)
-        parts = partial(
-            self.spool.of_invoice, billed.line, billed.label, billed.position
-        )
+        self.of_invoice = lines = place["of_invoice"]
+        total, slack = line.quantity.value, slack_of(line.quantity)
+        parts = partial(self.spool.of_invoice, line, place)
         if self.bill.together and lines == self.lines:
             total, slack = self.before, self.bill.slack
         elif lines > 1:

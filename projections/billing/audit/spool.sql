@@ -1,6 +1,6 @@
 -- tables --
--- A line of the file; what its period and its time of issue stand for, by account, and
--- lines with both; and a row of the answer, in the order of the file, with what is
+-- A line of the file; what its period, its time of issue and its rule stand for, by
+-- account, and lines with them; and a row of the answer, in the order of the file, with what is
 -- missing behind, by account.
 CREATE TABLE line (
     no INTEGER PRIMARY KEY,
@@ -15,7 +15,9 @@ CREATE TABLE line (
     mode TEXT,
     granularity TEXT,
     currency TEXT,
-    corrects INTEGER NOT NULL
+    corrects INTEGER NOT NULL,
+    written_rule TEXT NOT NULL AS (
+        coalesce(mode, '') || ' ' || coalesce(granularity, ''))
 );
 CREATE TABLE meaning (
     account TEXT NOT NULL,
@@ -25,7 +27,7 @@ CREATE TABLE meaning (
     PRIMARY KEY (account, kind, reference)
 ) WITHOUT ROWID;
 CREATE VIEW meant AS
-SELECT line.*, label.means AS label, issue.means AS position
+SELECT line.*, label.means AS label, issue.means AS position, rule.means AS rule
   FROM line
   JOIN meaning AS label
     ON label.account = line.account
@@ -34,7 +36,11 @@ SELECT line.*, label.means AS label, issue.means AS position
   JOIN meaning AS issue
     ON issue.account = line.account
    AND issue.kind = 'issued'
-   AND issue.reference = line.issued;
+   AND issue.reference = line.issued
+  JOIN meaning AS rule
+    ON rule.account = line.account
+   AND rule.kind = 'rule'
+   AND rule.reference = line.period || ' ' || line.written_rule;
 CREATE TABLE answer (
     place INTEGER NOT NULL,
     account TEXT NOT NULL,
@@ -59,11 +65,17 @@ SELECT DISTINCT account FROM line ORDER BY account;
 SELECT DISTINCT issued FROM line;
 
 -- references --
--- What the lines of an account say of periods and times of issue, with a line of each.
+-- What the lines of an account say of periods, of times of issue, and of rules beside
+-- their periods, with a line of each.
 SELECT 'period' AS kind, period AS reference, min(no) AS no
   FROM line
  WHERE account = :account
  GROUP BY period
+UNION ALL
+SELECT 'rule', period || ' ' || written_rule, min(no)
+  FROM line
+ WHERE account = :account
+ GROUP BY period, written_rule
 UNION ALL
 SELECT 'issued', issued, min(no)
   FROM line
@@ -79,15 +91,14 @@ INSERT OR REPLACE INTO meaning VALUES (?, ?, ?, ?);
 -- lines --
 -- The lines of an account, those of one figure and rule together, from the last back.
 SELECT no, account, invoice, issued, period, seat_type, quantity, unit_price, amount,
-       mode, granularity, currency, corrects, label, position,
+       mode, granularity, currency, corrects, label, position, rule,
        count(*) OVER (
-           PARTITION BY label, seat_type, mode, granularity) AS of_figure,
+           PARTITION BY label, seat_type, rule) AS of_figure,
        count(*) OVER (
-           PARTITION BY label, seat_type, mode, granularity, position, invoice
-           ) AS of_invoice
+           PARTITION BY label, seat_type, rule, position, invoice) AS of_invoice
   FROM meant
  WHERE account = :account
- ORDER BY label, seat_type, mode, granularity, position DESC, invoice DESC, no DESC;
+ ORDER BY label, seat_type, rule, position DESC, invoice DESC, no DESC;
 
 -- of_figure --
 -- What the lines of one figure bill, from the last to the first.
@@ -96,8 +107,7 @@ SELECT position, invoice, quantity, unit_price, amount, corrects
  WHERE account = :account
    AND seat_type = :seat_type
    AND label = :label
-   AND mode IS :mode
-   AND granularity IS :granularity
+   AND rule = :rule
  ORDER BY position DESC, invoice DESC, no DESC;
 
 -- of_invoice --
@@ -109,8 +119,7 @@ SELECT position, invoice, quantity, unit_price, amount, corrects
    AND invoice = :invoice
    AND position = :position
    AND label = :label
-   AND mode IS :mode
-   AND granularity IS :granularity
+   AND rule = :rule
  ORDER BY no DESC;
 
 -- invoiced --
@@ -121,6 +130,14 @@ SELECT label, group_concat(DISTINCT seat_type) AS seat_types, invoice, mode, gra
  WHERE account = :account
  GROUP BY label
  ORDER BY label;
+
+-- billed --
+-- What an account was billed for, by label and type, in the order of issue.
+SELECT label, seat_type
+  FROM meant
+ WHERE account = :account
+ GROUP BY label, seat_type
+ ORDER BY min(position), min(no);
 
 -- places --
 -- The most decimal places that an account's amounts need, where no currency is said.
