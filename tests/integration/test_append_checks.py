@@ -138,6 +138,53 @@ def test_a_position_before_the_last_event_is_refused(
     assert stored(database) == 7
 
 
+def below(position: int, recorded: str) -> str:
+    """Two events in one statement: in a gap, and at the end."""
+    stream = uuid4()
+    return (
+        "INSERT INTO ledger.stored_events "
+        f"(notification_id, {COLUMNS}) VALUES "
+        f"({position}, '{stream}', 1, 'x', '{{}}', {recorded}), "
+        f"(1000, '{stream}', 2, 'x', '{{}}', clock_timestamp())"
+    )
+
+
+@pytest.mark.both_versions
+def test_no_event_of_an_append_stands_or_was_recorded_before_another(
+    database: str,
+) -> None:
+    """In a gap that a rollback left, followers would pass over it for ever."""
+    for _ in range(3):
+        by_command(database, uuid4(), [1])
+        with psycopg.connect(database) as connection:
+            connection.execute(
+                "SELECT nextval('ledger.stored_events_notification_id_seq')"
+            )
+    last = "(SELECT max(recorded_at) FROM ledger.stored_events)"
+    asked = "(SELECT until FROM ledger.answered)"
+    with psycopg.connect(database) as connection:
+        connection.execute("SELECT ledger.note_answered(clock_timestamp())")
+    wrong = [
+        below(2, "ledger.next_recorded_at()"),
+        below(6, last),
+        below(6, f"{last} - interval '1 hour'"),
+        below(6, asked),
+        below(6, "ledger.next_recorded_at() + interval '1 hour'"),
+    ]
+    for statement in wrong:
+        with psycopg.connect(database) as connection, connection.transaction() as step:
+            with pytest.raises(psycopg.Error) as refused:
+                connection.execute(statement)
+            assert sqlstate_of(refused.value) == BEHIND
+            raise psycopg.Rollback(step)
+    assert stored(database) == 3
+    with psycopg.connect(database) as connection:
+        connection.execute(below(6, "ledger.next_recorded_at()"))
+    set_back(database, 1000)
+    by_command(database, uuid4(), [1])
+    assert stored(database) == 6
+
+
 def set_back(conninfo: str, position: int) -> None:
     with psycopg.connect(conninfo) as connection:
         connection.execute(
