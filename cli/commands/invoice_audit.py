@@ -101,7 +101,8 @@ STDIN = Path("-")
 @click.option(
     "--date-format",
     metavar="FORMAT",
-    help="How the file writes dates, as in DD.MM.YYYY, also in ranges.",
+    help="How the file writes dates, as in DD.MM.YYYY, also in ranges; dates as in "
+    "2026-03-31, and those of a workbook's cells, are read beside it.",
 )
 @click.option(
     "--explain-file",

@@ -262,7 +262,10 @@ def plain_sum(text: str) -> tuple[str, str | None]:
 
 
 class DateReader:
-    """Dates by a stated format: ``DD.MM.YYYY``."""
+    """Dates by a stated format: ``DD.MM.YYYY``.
+
+    Dates as ours are written are read beside it: so arrive those of a workbook's cells.
+    """
 
     def __init__(self, date_format: str) -> None:
         pattern, names = re.escape(date_format), []
@@ -270,7 +273,7 @@ class DateReader:
             if pattern.count(token) == 1:
                 pattern = pattern.replace(token, group)
                 names.append(token)
-        if len(names) < 3:
+        if len(names) < 3 or date_format.startswith("YYYY-DD"):
             raise InvalidInput(
                 f"{shown(date_format)} is not a format of dates.",
                 try_="write DD, MM and YYYY as the file has them, such as DD.MM.YYYY",
@@ -285,11 +288,16 @@ class DateReader:
 
     def read(self, text: str) -> str:
         """A date of the file as ours are written. Raises InvalidInput."""
-        return self._date(text, self.pattern.fullmatch(text.strip()))
+        match = self.pattern.fullmatch(text.strip())
+        if match is None and _OURS.match(text.strip()):
+            return text
+        return self._date(text, match)
 
     def read_span(self, text: str) -> str:
         """The same of a date, or of the first and the last date of a range."""
         match = self.pattern.fullmatch(text.strip())
+        if match is None and _OURS.match(text.strip()):
+            return ISO_DATES.read_span(text) if ISO_DATES.is_range(text) else text
         first = self._date(text, match)
         last = match and match["last"]
         return f"{first}..{self.read(last)}" if last else first
@@ -305,21 +313,28 @@ class DateReader:
             ) from error
 
 
+_OURS = re.compile(r"\d{4}(-|$)", re.ASCII)
+"""How dates, months and instants begin that need no stated format."""
 ISO_DATES = DateReader("YYYY-MM-DD")
 """Dates that need no stated format."""
 _DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?!\d)", re.ASCII)
 
 
 def likely_format(texts: Iterable[str]) -> str:
-    """The format of dates in which some cells seem to be; empty where in none or ISO.
+    """The format of dates that some cells seem to have; empty where none but ISO's.
 
     Of a day and a month either of which may be the other, the day is taken for first.
     """
-    dates = [match for text in texts for match in _DATE.finditer(text)]
+    dates = [
+        match
+        for text in texts
+        for match in _DATE.finditer(text)
+        if not _OURS.match(match[0])
+    ]
     if not dates:
         return ""
     sign = dates[0][2]
     if len(dates[0][1]) == 4:
-        return "" if sign == "-" else f"YYYY{sign}MM{sign}DD"
+        return f"YYYY{sign}MM{sign}DD"
     month_first = any(int(match[3]) > 12 for match in dates)
     return f"MM{sign}DD{sign}YYYY" if month_first else f"DD{sign}MM{sign}YYYY"

@@ -631,7 +631,8 @@ class Questions(ABC):
         :param alias: What the file calls an account or a seat type, as in 'Acme
             B.V.=acme'.
         :param date_format: How the file writes dates, as in DD.MM.YYYY, also in
-            ranges.
+            ranges; dates as in 2026-03-31, and those of a workbook's cells, are read
+            beside it.
         :param known_at: Use only what was known then: a position or a moment.
         """
         return self._audit(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import openpyxl
 import pytest
 
 from seat_ledger.cli.inputs.bill_words import BillReading, match_header
@@ -405,6 +406,62 @@ def test_dates_need_a_stated_format(book: Book) -> None:
     assert "--date-format DD.MM.YYYY" in done.stderr
     done = audited(book, BILL, "--date-format", "MM/DD/YYYY")
     assert (done.returncode, "is not a date as MM/DD/YYYY" in done.stderr) == (2, True)
+
+
+TWO_FORMS = """Invoice No;Customer;Invoice Date;Billing Period;Product;Qty;Price;Amount
+INV-1;e;2025-07-01;01.06.2025 \u2013 30.06.2025;Sales Professional;1;30,00;30,00
+INV-1;e;01.08.2025;2025-07-01 - 2025-07-31;Sales Professional;2;30,00;60,00
+INV-2;e;2025-09-01 09:30;2025-08;Sales Professional;1;30,00;30,00
+"""
+
+
+def two_forms(book: Book, suffix: str) -> Path:
+    """A bill whose dates are of two forms; in a workbook, ISO's are dates of cells."""
+    path = book.folder / f"two{suffix}"
+    if suffix == ".csv":
+        path.write_text(TWO_FORMS)
+        return path
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    for line in TWO_FORMS.splitlines():
+        sheet.append([as_cell(text) for text in line.split(";")])
+    workbook.save(path)
+    return path
+
+
+def as_cell(text: str) -> Any:
+    """A text as a workbook has it: an instant or a number where it is one."""
+    for kind in (datetime.fromisoformat, lambda text: float(text.replace(",", "."))):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+def test_iso_dates_are_read_beside_the_stated_form(book: Book, suffix: str) -> None:
+    path = two_forms(book, suffix)
+    done = book.program.run("invoice", "audit", path)
+    assert (done.returncode, "--date-format DD.MM.YYYY" in done.stderr) == (2, True)
+    words = ("invoice", "audit", path, *DATES, "--format", "json")
+    done = book.program.run(*words, "--explain-file")
+    assert done.returncode == 0, done.stderr
+    assert [(row["issued_at"][:10], row["period"]) for row in rows(done)] == [
+        ("2025-07-01", "2025-06-01..2025-06-30"),
+        ("2025-08-01", "2025-07-01..2025-07-31"),
+        ("2025-09-01", "2025-08"),
+    ]
+    letter = book.folder / "letter.md"
+    done = book.program.run(*words, "--letter", letter)
+    assert [row["verdict"] for row in rows(done)] == ["match", "over", "match"]
+    assert "1 of them does not agree with it." in letter.read_text()
+
+
+def test_a_form_of_which_two_readings_are_left_is_refused(book: Book) -> None:
+    done = audited(book, BILL, "--date-format", "YYYY-DD-MM")
+    assert done.returncode == 2
+    assert "'YYYY-DD-MM' is not a format of dates" in done.stderr
 
 
 def test_columns_and_values_can_be_reported(book: Book) -> None:
