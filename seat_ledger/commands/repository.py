@@ -28,7 +28,7 @@ from seat_ledger.commands.unit_of_work import CatalogueUnit, UnitOfWork
 from seat_ledger.domain.account import Account
 from seat_ledger.domain.catalogue import Catalogue
 from seat_ledger.domain.events import InvoiceIssued, SeatPurchased, UserRenamed
-from seat_ledger.domain.head import Head
+from seat_ledger.domain.head import NO_HEAD, Head
 from seat_ledger.domain.personal_data import erased
 from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.snapshot import AccountSnapshot, WrittenSnapshot
@@ -331,6 +331,13 @@ class AccountRepository:
         return _damaged(account, f"{error.message}{at}")
 
     # -- failures -----------------------------------------------------------------
+
+    def check_heads(self, seen: Mapping[UUID, Head]) -> None:
+        """See that accounts are where they were seen, by the marks. Raises Conflict."""
+        stored, _, _ = self.recorder.heads_of(list(seen))
+        for id_, head in seen.items():
+            if stored.get(id_, NO_HEAD).mark != head.mark:
+                raise Conflict(_MOVED_MESSAGE, try_="repeat the command")
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -112,7 +112,8 @@ class Chunk:
         self._number = 0  # of the line that is being decided
         self._pending: dict[Key, Pending] = {}
         self._events = 0
-        self._sent: dict[Key, int] = {}
+        self._to_confirm: dict[int, str] = {}  # refused lines, with their accounts
+        self._sent: dict[Key, int] = {}  # appended, or nobody knows
         self._under_way: tuple[dict[Key, Pending], Future[Any]] | None = None
         self.touched: dict[str, UnitOfWork] = {}
 
@@ -152,20 +153,22 @@ class Chunk:
         accounts: dict[str, UUID],
         names: list[tuple[UUID, str]],
     ) -> _Answers:
+        """Ask where accounts are first: what is there later is no less than that."""
         recorder = self.accounts.recorder
+        heads, clock, secret = recorder.heads_of(list(accounts.values()))
+        of_stored_accounts = [name for name in names if name[0] in heads]
+        named = recorder.many_user_ids(of_stored_accounts) if of_stored_accounts else {}
         keys = keys + of_bytes
         stored = recorder.recorded_commands(
             [accounts[account] for (account, _), _ in keys],
             [stored for _, stored in keys],
         )
-        heads, clock, secret = recorder.heads_of(list(accounts.values()))
-        of_stored_accounts = [name for name in names if name[0] in heads]
         return _Answers(
             {keys[place - 1][0]: command for place, command in stored.items()},
             {account: heads[id_] for account, id_ in accounts.items() if id_ in heads},
             secret,
             clock,
-            recorder.many_user_ids(of_stored_accounts) if of_stored_accounts else {},
+            named,
         )
 
     # -- deciding -------------------------------------------------------------------
@@ -218,6 +221,7 @@ class Chunk:
         except (InvalidInput, NotComputed) as error:
             return failed(line, error, stops=True)
         except CommandRefused as error:
+            self._to_confirm[line.number] = key[0]
             expected = command.envelope.expect is not None
             met = expected and error.code not in _NOT_EXPECTED
             return failed(line, error, stops=not met)
@@ -286,18 +290,43 @@ class Chunk:
 
     def send(self) -> None:
         """Hand what was decided to the clerk; nothing else may be under way."""
+        self.confirm()
         if not self._pending:
             return
         sending, snapshots = self._hand_over()
-        self._sent.update((key, each.line.number) for key, each in sending.items())
         decided = [each.prepared.decided for each in sending.values()]
+        own = {key: each.line.number for key, each in sending.items()}
 
         def append() -> Sequence[tuple[int, ...]]:
-            positions = self.accounts.append_many(decided)
+            try:
+                positions = self.accounts.append_many(decided)
+            except OutcomeUnknown:
+                self._sent |= own
+                raise
+            self._sent |= own
             self.accounts.keep(snapshots)
             return positions
 
         self._under_way = sending, self.of.clerk.submit(append)
+
+    def confirm(self) -> None:
+        """See that lines were refused on what is there: accounts are where they were.
+
+        An append notices by itself that somebody was faster. A line that is refused may
+        be so by what somebody recorded since it was asked about, be it the line itself.
+        Raises Conflict.
+        """
+        refused = [*dict.fromkeys(self._to_confirm.values())]
+        if not refused:
+            return
+        refused.append(CATALOGUE_KEY)
+        self.accounts.check_heads(
+            {
+                account_id(account): self._heads.get(account, NO_HEAD)
+                for account in refused
+            }
+        )
+        self._to_confirm.clear()
 
     def _hand_over(self) -> tuple[dict[Key, Pending], Snapshots]:
         """What was decided, taken off the accounts; and the snapshots that are due."""
@@ -369,8 +398,10 @@ class Chunk:
         self.outcomes = {
             number: outcome
             for number, outcome in self.outcomes.items()
-            if number <= last or outcome.outcome != "refused"
+            if number not in self._to_confirm
+            and (number <= last or outcome.outcome != "refused")
         }
+        self._to_confirm.clear()
 
     def alone(self) -> None:
         """Decide and append what has no outcome yet, while nothing else is under way.

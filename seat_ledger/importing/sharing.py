@@ -303,6 +303,8 @@ class _Sharing:
                     yield from self._record()
                 except (Conflict, Unavailable) as error:
                     self._is_unknown = isinstance(error, OutcomeUnknown)
+                    if not self._is_unknown:
+                        self._sending = ()
                     self.workers.end()
                     yield from self._alone()
         except LedgerError as error:

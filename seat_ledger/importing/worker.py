@@ -199,6 +199,7 @@ class _WorkerChunk(Chunk):
         self._send(None)
 
     def _send(self, through: int | None) -> None:
+        self.confirm()
         sending, snapshots = self._hand_over()
         commands = [pack(each.prepared.decided) for each in sending.values()]
         outcomes = list(self.outcomes.values())

@@ -18,6 +18,7 @@ from seat_ledger.importing import sharing
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.sharing import in_thread
 from seat_ledger.projections.engine.verify import verify
+from seat_ledger.store.recorder import LedgerRecorder
 from tests.drafts import PRO
 
 OPEN = {
@@ -153,6 +154,70 @@ def test_a_line_that_is_accepted_after_all_does_not_end_the_import(
         text = [{**item, "effective_at": "2025-05-02"} for item in (ANN, give, BUY)]
         message = record(ledger, lines(*text), chunk=2)
         assert [item.outcome for item in message] == ["recorded"] * 3
+
+
+def test_what_the_same_file_recorded_meanwhile_is_repeated(
+    database: str, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two imports of one file at once, one has recorded each line."""
+    original, other = repository.append_many, list[LineOutcome]()
+    file = (OPEN, ANN, BUY, GIVE)
+
+    def append_many(*fields: Any) -> Any:
+        monkeypatch.undo()
+        with CommandService(database) as ledger:
+            other.extend(ledger.import_lines(lines(*file)))
+        return original(*fields)
+
+    with CommandService(database) as ledger:
+        monkeypatch.setattr(repository, "append_many", append_many)
+        own = list(record(ledger, lines(*file)))
+    assert [item.outcome for item in other] == ["recorded"] * 4
+    assert [item.outcome for item in own] == ["repeated"] * 4
+    assert [item.positions for item in own] == [item.positions for item in other]
+
+
+EVE = {"op": "add_user", "user": "eve", "email": "eve@x.example", "name": "Eve"}
+BATCH = {
+    "op": "batch",
+    "commands": [EVE, {"op": "grant_hub_access", "user": "eve", "hub": "sales"}],
+}
+
+
+@pytest.mark.parametrize("other", [BATCH, EVE])
+@pytest.mark.parametrize("step", ["heads_of", "many_user_ids", "recorded_commands"])
+def test_no_line_is_refused_by_what_another_records_while_it_is_looked_up(
+    database: str,
+    record: Record,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    other: dict[str, Any],
+) -> None:
+    """The same line elsewhere is repeated here; another one refuses it truly."""
+    original, done = getattr(LedgerRecorder, step), list[Any]()
+
+    def look_up(recorder: LedgerRecorder, *fields: Any) -> Any:
+        if not done:
+            done.append(None)
+            with CommandService(database) as elsewhere:
+                (each,) = map(json.loads, lines(other))
+                done[0] = elsewhere.execute({**each, "idempotency_key": "list"})
+        return original(recorder, *fields)
+
+    with CommandService(database) as ledger:
+        list(ledger.import_lines(lines(OPEN, ANN)))
+    monkeypatch.setattr(LedgerRecorder, step, look_up)
+    with CommandService(database) as ledger:
+        last = {**BATCH, "idempotency_key": "list" if other is BATCH else "own"}
+        wrong = {**ANN, **WRONG}
+        own = list(record(ledger, lines(last, wrong), keep_going=True))
+    if other is BATCH:
+        assert (own[0].outcome, own[0].positions) == ("repeated", done[0].positions)
+    else:
+        (again,) = record(CommandService(database), lines(last))
+        assert (own[0].outcome, own[0].code) == ("refused", again.code)
+        assert own[0].message == again.message
+    assert (own[1].outcome, own[1].code) == ("refused", "user_key_taken")
 
 
 def fails_after_two(monkeypatch: pytest.MonkeyPatch, failure: type[Exception]) -> None:
