@@ -20,6 +20,7 @@ from seat_ledger.cli.output import times
 from seat_ledger.cli.output.csv_headers import RECORDED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, Column, cells
+from seat_ledger.domain.nearest import did_you_mean
 from seat_ledger.domain.values import as_word, shown
 from seat_ledger.domain.wording import counted
 from seat_ledger.errors import (
@@ -115,7 +116,7 @@ def record(
         session.ledger() as ledger,
         _in_words_of_options(),
         _way_on(is_from_state),
-        _naming_accounts_alike(str(command.get("account"))),
+        _naming_nearest(str(command.get("account"))),
     ):
         result = ledger.execute(
             command,
@@ -168,14 +169,16 @@ def _way_on(is_from_state: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _naming_accounts_alike(account: str) -> Iterator[None]:
-    """Where there is no such account, name those that are called nearly so."""
+def _naming_nearest(account: str) -> Iterator[None]:
+    """Where there is no such account or user, name those that are called nearly so."""
     try:
         yield
     except NotFound as error:
-        if error.code == "account_not_found" and (keys := _accounts_near(account)):
-            names = " or ".join(map(shown, keys))
-            error.try_ = f"did you mean {names}? Otherwise {error.try_}"
+        near = _accounts_near(account) if error.code == "account_not_found" else []
+        if error.code == "user_not_found" and "reference" in error.details:
+            near = _users_near(account, str(error.details["reference"]))
+        if near:
+            error.try_ = f"{did_you_mean(near)}Otherwise {error.try_}"
         raise
 
 
@@ -190,6 +193,16 @@ def accounts_alike(account: str) -> list[str]:
 def _accounts_near(account: str) -> list[str]:
     """The accounts that may be meant by a key that there is not; none as above."""
     return _advice(lambda reader: reader.accounts_near(account, reader.knowledge()))
+
+
+def _users_near(account: str, reference: str) -> list[str]:
+    """The users of the account that may be meant; none as above."""
+
+    def query(reader: ConnectedReader) -> list[str]:
+        known_at = reader.knowledge()
+        return reader.users_near(reader.account(account, known_at), reference, known_at)
+
+    return _advice(query)
 
 
 def _advice(query: Callable[[ConnectedReader], list[str]]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from seat_ledger.domain.calendar import BillingPeriod, DateRun
 from seat_ledger.domain.invoice_draft import Figure
 from seat_ledger.domain.money import Currency, exactly, plain
+from seat_ledger.domain.nearest import did_you_mean, nearest
 from seat_ledger.domain.values import fields_of, shown
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.bounds import (
@@ -28,6 +29,9 @@ from seat_ledger.projections.reader import (
     utc,
 )
 from seat_ledger.store.wrapping import Secret
+
+_AROUND = 100
+"""So many numbers on either side of one that there is not are looked at."""
 
 
 class Voided(NamedTuple):
@@ -125,10 +129,19 @@ def find(
         account_nos=account_nos,
     )
     if not rows:
+        around = reader.ask(
+            "billing",
+            "around",
+            invoice=Secret(invoice),
+            until_position=known_at.position,
+            account_nos=account_nos,
+            limit=_AROUND,
+        )
+        near = nearest(invoice, (row["invoice"] for row in around))
         raise NotFound(
             "invoice_not_found",
             f"There is no invoice {shown(invoice)}, as known at {known_at.position}.",
-            try_="seat-ledger invoice list",
+            try_=f"{did_you_mean(near)}see 'seat-ledger invoice list'",
         )
     account = reader.account(rows[0]["account_key"], known_at)
     return _read(reader, rows, {account.no: account})[0]

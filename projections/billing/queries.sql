@@ -40,6 +40,29 @@
    AND (%(account_nos)s::bigint[] IS NULL
         OR entry.account_no = ANY (%(account_nos)s::bigint[]));
 
+-- around --
+-- The numbers of invoices that stand next to a text in their order, of some accounts or
+-- of all.
+SELECT invoice
+  FROM (
+       (SELECT details ->> 'invoice' AS invoice, account_no, position
+          FROM journal
+         WHERE topic = 'InvoiceIssued'
+           AND details ->> 'invoice' >= (SELECT ledger.unwrapped(%(invoice)s::bytea))
+         ORDER BY details ->> 'invoice'
+         LIMIT %(limit)s::bigint)
+       UNION ALL
+       (SELECT details ->> 'invoice' AS invoice, account_no, position
+          FROM journal
+         WHERE topic = 'InvoiceIssued'
+           AND details ->> 'invoice' < (SELECT ledger.unwrapped(%(invoice)s::bytea))
+         ORDER BY details ->> 'invoice' DESC
+         LIMIT %(limit)s::bigint)
+       ) AS named
+ WHERE position <= %(until_position)s::bigint
+   AND (%(account_nos)s::bigint[] IS NULL
+        OR account_no = ANY (%(account_nos)s::bigint[]));
+
 -- earliest_change --
 -- The earliest instant that was said something of, of some accounts' seats, between two
 -- states of knowledge.

@@ -339,9 +339,14 @@ def _check_bought(question: AccountQuestion, seat: SeatRef) -> None:
         "holdings", "bought", account_no=account.no, **_named(seat)
     )
     if not rows[0]["bought"]:
+        seat_type = str(seat.seat_type)
+        most = question.reader.ask(
+            "holdings", "most_bought", account_no=account.no, seat_type=seat_type
+        )[0]["number"]
         raise NotFound(
             "seat_not_found",
-            f"{account.key} never bought {seat}.",
+            f"{account.key} never bought {seat}."
+            + (f" Its {seat_type} end with #{most}." if most else ""),
             try_=f"seat-ledger seat list --account {as_word(account.key)}",
         )
 

@@ -9,6 +9,14 @@ SELECT EXISTS (
        AND topic = 'SeatPurchased'
 ) AS bought;
 
+-- most_bought --
+-- The highest number of a seat of a type that was ever bought.
+SELECT max(number) AS number
+  FROM journal
+ WHERE account_no = %(account_no)s::bigint
+   AND seat_type = %(type_no)s::integer
+   AND topic = 'SeatPurchased';
+
 -- life --
 -- From when to when a seat was under contract, and by which entries.
 SELECT purchased_at, retires_at, purchased_position, retired_position

@@ -7,7 +7,6 @@ datetimes in UTC, and an open end is None. Every question takes what is known (a
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import (
@@ -29,6 +28,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from seat_ledger.domain.nearest import did_you_mean, nearest, nearest_of
 from seat_ledger.domain.references import Called, ambiguous, meant, persons_first
 from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
 from seat_ledger.errors import CommandRefused, LedgerError, NotFound, SchemaMismatch
@@ -90,10 +90,8 @@ class AccountSetAside(SchemaMismatch):
         )
 
 
-_NEAREST = 3
-"""So many accounts are named where one that is not there may be meant."""
-_ALMOST = 0.75
-"""From 0 to 1: how like a key another has to be, to be meant by it."""
+_AROUND = 250
+"""So many names on either side of one that is not there are looked at."""
 
 
 def no_such_account(key: str, near: Sequence[str] = ()) -> NotFound:
@@ -101,11 +99,10 @@ def no_such_account(key: str, near: Sequence[str] = ()) -> NotFound:
 
     `near` are those that may be meant.
     """
-    meant = f"did you mean {' or '.join(map(shown, near))}? " if near else ""
     return NotFound(
         "account_not_found",
         f"There is no account {shown(key)}.",
-        try_=f"{meant}see 'seat-ledger account list'",
+        try_=f"{did_you_mean(near)}see 'seat-ledger account list'",
     )
 
 
@@ -537,9 +534,7 @@ class ConnectedReader:
         """The accounts that may be meant by a key that there is not."""
         if alike := self.accounts_alike(key, known_at):
             return alike
-        by_folded = {fold(each): each for each in self._about_as_long(key, known_at)}
-        near = difflib.get_close_matches(fold(key), by_folded, _NEAREST, _ALMOST)
-        return [by_folded[each] for each in near]
+        return nearest(key, self._about_as_long(key, known_at))
 
     def _about_as_long(self, key: str, known_at: Knowledge) -> list[str]:
         rows = self.ask("accounts", "about_as_long", known_at, length=len(key))
@@ -699,7 +694,12 @@ class ConnectedReader:
         self, account: AccountFacts, reference: str, known_at: Knowledge
     ) -> Called[Row]:
         """Who was ever called so, as known, each with when that was (`borne`)."""
-        user_nos, ids = self.numbers_called(account, reference)
+        try:
+            user_nos, ids = self.numbers_called(account, reference)
+        except NotFound as error:
+            if near := self.users_near(account, reference, known_at):
+                error.try_ = f"{did_you_mean(near)}see '{error.try_}'"
+            raise
         members = self.ask("users", "memberships", known_at, user_nos=user_nos)
         return _called_so(reference, members, self.names(user_nos, known_at), ids)
 
@@ -719,6 +719,33 @@ class ConnectedReader:
             id=reference if _ID.fullmatch(reference) else None,
         )
         return _numbers_named(account, reference, rows)
+
+    def users_near(
+        self, account: AccountFacts, reference: str, known_at: Knowledge
+    ) -> list[str]:
+        """The keys of the account's users that may be meant by a name that nobody has.
+
+        In an account of very many, those near it in the alphabet are looked at alone.
+        """
+        rows = self.ask(
+            "users",
+            "around",
+            account_no=account.no,
+            folded=Secret(fold(reference)),
+            known_position=known_at.position,
+            limit=_AROUND,
+        )
+        called: dict[str, str] = {}
+        for row in rows:
+            mail, name = row["folded_email"] or "", row["folded_name"] or ""
+            texts = (row["folded_key"], mail, mail.partition("@")[0], name)
+            for text in filter(None, (*texts, *name.split())):
+                called.setdefault(text, str(row["user_no"]))
+        numbers = [int(number) for number in nearest_of(reference, called)]
+        members = self.ask("users", "memberships", known_at, user_nos=numbers)
+        present = {row["user_no"] for row in members}
+        names = self.names(present, known_at)
+        return [names.at(n, FOREVER)["user"] for n in numbers if n in present]
 
     def user_at(
         self,

@@ -158,3 +158,39 @@ SELECT account_no, user_no, user_key, email, name
    AND user_no > %(after)s::bigint
  ORDER BY user_no
  LIMIT %(limit)s::bigint;
+
+-- around --
+-- Users of an account whose key or e-mail stands next to a text in the order of either;
+-- nobody who was erased.
+SELECT user_no, folded_key, folded_email, folded_name
+  FROM (
+       (SELECT *
+          FROM user_directory
+         WHERE account_no = %(account_no)s::bigint
+           AND folded_key >= (SELECT ledger.unwrapped(%(folded)s::bytea))
+         ORDER BY folded_key
+         LIMIT %(limit)s::bigint)
+       UNION ALL
+       (SELECT *
+          FROM user_directory
+         WHERE account_no = %(account_no)s::bigint
+           AND folded_key < (SELECT ledger.unwrapped(%(folded)s::bytea))
+         ORDER BY folded_key DESC
+         LIMIT %(limit)s::bigint)
+       UNION ALL
+       (SELECT *
+          FROM user_directory
+         WHERE account_no = %(account_no)s::bigint
+           AND folded_email >= (SELECT ledger.unwrapped(%(folded)s::bytea))
+         ORDER BY folded_email
+         LIMIT %(limit)s::bigint)
+       UNION ALL
+       (SELECT *
+          FROM user_directory
+         WHERE account_no = %(account_no)s::bigint
+           AND folded_email < (SELECT ledger.unwrapped(%(folded)s::bytea))
+         ORDER BY folded_email DESC
+         LIMIT %(limit)s::bigint)
+       ) AS named
+ WHERE position <= %(known_position)s::bigint
+   AND (starts_with(folded_key, 'erased-') AND folded_key = folded_email) IS NOT TRUE;

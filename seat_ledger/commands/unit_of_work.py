@@ -328,6 +328,7 @@ class UnitOfWork:
             "user_not_found",
             f"The account has no user {shown(reference)}.",
             try_=f"add the user, or see '{self._list_of_users()}'",
+            reference=reference,
         )
 
 

@@ -13,6 +13,7 @@ from seat_ledger.domain.events import (
     FindingSettled,
 )
 from seat_ledger.domain.values import as_word
+from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused, NotFound
 
 Line = tuple[str, str, str, int]
@@ -49,8 +50,11 @@ class FindingRegister:
         """
         try_ = f"seat-ledger finding list --account {as_word(account)} --all"
         if not 1 <= number <= len(self.findings):
+            count = counted(len(self.findings), "finding was", "findings were")
             raise NotFound(
-                "finding_not_found", f"{account} has no finding {number}.", try_=try_
+                "finding_not_found",
+                f"{account} has no finding {number}; {count} ever opened.",
+                try_=try_,
             )
         if self.findings[number - 1].settled is not None:
             raise CommandRefused(

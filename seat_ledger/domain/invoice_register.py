@@ -12,6 +12,7 @@ from typing import NamedTuple
 from seat_ledger.domain.aggregate import mark
 from seat_ledger.domain.events import InvoiceIssued, InvoiceVoided
 from seat_ledger.domain.intervals import Mark
+from seat_ledger.domain.nearest import did_you_mean, nearest
 from seat_ledger.domain.values import iso, shown, utc
 from seat_ledger.errors import CommandRefused, EntryRef, NotFound
 
@@ -118,10 +119,11 @@ class InvoiceRegister:
         """
         invoice = self.named(number)
         if invoice is None:
+            near = nearest(number, (entry.invoice for entry in self.invoices))
             raise NotFound(
                 "invoice_not_found",
                 f"{key} has no invoice {shown(number)}.",
-                try_="seat-ledger invoice list",
+                try_=f"{did_you_mean(near)}see 'seat-ledger invoice list'",
             )
         if number in self.voids:
             raise CommandRefused(

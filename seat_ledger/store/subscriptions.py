@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
+from seat_ledger.domain.nearest import did_you_mean, nearest_of
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import LedgerError, NotFound, OutcomeUnknown
 from seat_ledger.store.connection import committing, connect
@@ -180,10 +181,16 @@ def find(connection: Connection, subscription_id: str) -> Subscription:
             _BY_ID.encode(), {"subscription_id": subscription_id}
         ).fetchone()
     if row is None:
+        called: dict[str, str] = {}
+        for each in listed(connection):
+            called |= dict.fromkeys(
+                (each.subscription_id, each.url), each.subscription_id
+            )
+        near = nearest_of(subscription_id, called)
         raise NotFound(
             "subscription_not_found",
             f"There is no subscription {shown(subscription_id)}.",
-            try_="seat-ledger subscription list",
+            try_=f"{did_you_mean(near)}see 'seat-ledger subscription list'",
         )
     return row
 

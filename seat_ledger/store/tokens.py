@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import class_row
 
+from seat_ledger.domain.nearest import did_you_mean, nearest
 from seat_ledger.domain.values import check_text, shown
 from seat_ledger.errors import InvalidInput, LedgerError, NotFound, OutcomeUnknown
 from seat_ledger.store.connection import committing, connect, explained
@@ -48,6 +49,12 @@ _REVOKE = """
 UPDATE ledger.api_token
    SET revoked_at = clock_timestamp()
  WHERE token_id = %(token_id)s AND revoked_at IS NULL
+"""
+_NEWEST = """
+SELECT token_id
+  FROM ledger.api_token
+ ORDER BY created_at DESC
+ LIMIT 1000
 """
 _IS_THERE = "SELECT FROM ledger.api_token WHERE token_id = %(token_id)s"
 _FIND = """
@@ -148,10 +155,12 @@ def revoke(conninfo: str, token_id: str) -> bool:
     with _as_owner(conninfo) as connection:
         params = {"token_id": token_id}
         if connection.execute(_IS_THERE, params).rowcount == 0:
+            ids = connection.execute(_NEWEST).fetchall()
+            near = nearest(token_id, (row[0] for row in ids))
             raise NotFound(
                 "token_not_found",
                 f"There is no token {shown(token_id)}.",
-                try_="seat-ledger token list",
+                try_=f"{did_you_mean(near)}see 'seat-ledger token list'",
             )
         return connection.execute(_REVOKE, params).rowcount > 0
 

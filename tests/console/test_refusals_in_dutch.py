@@ -156,7 +156,7 @@ BILLS: dict[str, tuple[str | bytes, dict[str, str]]] = {
     "not our default": (bill(), {"defaults": "colour=red"}),
     "no pair": (bill(), {"aliases": "oops"}),
     "date format": (bill(), {"date_format": "DD/MM"}),
-    "not as format": (bill(), {"date_format": "DD.MM.YYYY"}),
+    "not as format": (bill(period="5/3/2025"), {"date_format": "DD.MM.YYYY"}),
 }  # fmt: skip
 
 
