@@ -98,13 +98,19 @@ _option_output = click.option(
     help="First recompute the stored hashes from the events, provided that these "
     "match every signed checkpoint.",
 )
+@click.option(
+    "--restore-checkpoints",
+    is_flag=True,
+    help="Write the checkpoints beside the key anew, where they are missing.",
+)
 @_option_processes
 @options_of_answering
-def seal(
+def seal(  # noqa: PLR0913, PLR0917  each is an option
     key: Path | None,
     places: tuple[Path, ...],
     name: str | None,
     rebuild_tiles: bool,
+    restore_checkpoints: bool,
     processes: int | None,
 ) -> None:
     """Add the new events to the sealed tree, and sign a checkpoint.
@@ -114,7 +120,13 @@ def seal(
     must exist.
     """
     session = current_session()
-    options = service.SealOptions(key, name, processes, rebuild_tiles)
+    options = service.SealOptions(
+        key,
+        name,
+        processes,
+        rebuild_tiles,
+        restores_checkpoints=restore_checkpoints,
+    )
     conninfo = session.ready()
     with heartbeat("Sealing"):
         done = service.seal_here(conninfo, session.database, places, options)
@@ -151,9 +163,9 @@ def _sealed_in_words(sealed: Sealed | None) -> str:
         f"{counted(checkpoint.size, 'event')}, up to position {checkpoint.position}"
     )
     if not sealed.added:
-        return f"Nothing new to seal: {extent}, are already sealed."
+        return f"Nothing new to seal. Sealed so far: {extent}."
     return (
-        f"Sealed {sealed.added:,} new events; now {extent}, root "
+        f"Sealed {counted(sealed.added, 'new event')}; now {extent}, root "
         f"{checkpoint.root.hex()}."
     )
 

@@ -70,6 +70,7 @@ class SealOptions:
     processes: int | None = None
     rebuild_tiles: bool = False
     makes_key: bool = True
+    restores_checkpoints: bool = False
 
 
 class SealedHere(NamedTuple):
@@ -98,12 +99,14 @@ def seal_here(
     the options let it.
 
     The checkpoint is kept in the named places and at home. Raises NotFound
-    (``key_missing``) where another key has sealed, and as :func:`seal`.
+    (``key_missing``) where another key has sealed, IntegrityFailure where the
+    checkpoints at home are missing and not to be restored, and as :func:`seal`.
     """
     here = open_home(conninfo, database, options.key)
     contents = [witnesses.prepare(place) for place in places]
     here = _adopted(here, options)
-    emptied = _emptied(here)
+    if not options.restores_checkpoints:
+        _check_keeps(here)
     new_key = None if here.keys.private.exists() else here.keys.private
     if new_key is not None:
         _check_may_make(here, contents)
@@ -124,16 +127,24 @@ def seal_here(
     if options.rebuild_tiles:
         rebuild_tiles(conninfo, signer.verifier, places, **where)
     sealed = seal(conninfo, signer, places, **where)
-    new = [content.place for content in contents if content.is_empty] + emptied
+    new = [content.place for content in contents if content.is_empty]
     return SealedHere(sealed, [*places, here.checkpoints], new, signer, new_key)
 
 
-def _emptied(here: Home) -> list[Path]:
-    """The checkpoints beside a key that has sealed, where they are gone."""
+def _check_keeps(here: Home) -> None:
+    """The key that has sealed has its checkpoints beside it: they are never made anew
+    without a word, for then nothing would tell that they were gone.
+    """
     sealed = here.sealed_by is not None and here.keys.private.exists()
     beside = here.keys.private.parent == here.checkpoints.parent
-    empty = witnesses.read(here.checkpoints).is_empty
-    return [here.checkpoints] if sealed and beside and empty else []
+    if sealed and beside and witnesses.read(here.checkpoints).is_empty:
+        raise IntegrityFailure(
+            f"The checkpoints in {here.checkpoints} are missing, though the key beside "
+            "them has sealed this ledger. Nothing was sealed.",
+            try_="put them back from a backup; once you know what happened to them, "
+            "they are written anew by: seat-ledger integrity seal "
+            "--restore-checkpoints",
+        )
 
 
 def _adopted(here: Home, options: SealOptions) -> Home:

@@ -19,6 +19,7 @@ from seat_ledger.integrity.service import KeyOptions, SealOptions
 from seat_ledger.store import schema
 from tests.conftest import TEMPLATE, _database
 from tests.integration.test_integrity import RECORD
+from tests.program import Program
 
 LOCALHOST = "host=localhost dbname=seats"
 LOOPBACK = "host=127.0.0.1 dbname=seats"
@@ -196,7 +197,16 @@ def test_checkpoints_that_are_missing_from_beside_the_key_are_a_finding(
     shutil.rmtree(folder(home, database) / "checkpoints")
     assert findings(database, None) == ["witness"]
     assert "are missing" in str(service.status(database, None).lacking)
-    service.seal_here(database, None)
+    record(database, 10, 12)
+    with pytest.raises(IntegrityFailure, match="are missing"):
+        service.seal_here(database, None)
+    assert not (folder(home, database) / "checkpoints").exists()
+    assert findings(database, None) == ["witness"]
+    done = service.seal_here(
+        database, None, options=SealOptions(restores_checkpoints=True)
+    )
+    assert done.sealed is not None
+    assert (done.new_key, done.sealed.added) == (None, 3)
     assert findings(database, None) == []
 
 
@@ -304,13 +314,20 @@ def test_a_public_key_that_is_not_the_private_ones_is_reported(
             ask()
 
 
-def test_checkpoints_that_are_missing_from_beside_the_key_are_reported_by_sealing(
+def test_what_is_missing_beside_the_key_is_written_anew_by_word_alone(
     home: Path, database: str
 ) -> None:
     record(database, 1, 9)
-    assert service.seal_here(database, LOCALHOST).new_places == []
-    record(database, 10, 12)
+    program = Program(database)
+    program.environment["SEAT_LEDGER_HOME"] = str(home)
     stored = folder(home, database) / "checkpoints"
+    assert program.run("integrity", "seal").returncode == 0
     shutil.rmtree(stored)
-    assert service.seal_here(database, LOCALHOST).new_places == [stored]
-    assert service.seal_here(database, LOCALHOST).new_places == []
+    for command in (["integrity", "seal"], ["lake", "export", home / "lake"]):
+        done = program.run(*command)
+        assert (done.returncode, done.stdout) == (3, ""), done.stderr
+        assert f"The checkpoints in {stored} are missing" in done.stderr
+    assert not stored.exists()
+    restored = program.run("integrity", "seal", "--restore-checkpoints")
+    assert (restored.returncode, restored.stderr) == (0, "")
+    assert program.run("integrity", "verify").returncode == 0
