@@ -18,7 +18,7 @@ from seat_ledger.cli.options.counting import books_of, option_price_file
 from seat_ledger.cli.options.lake import reading_lakes_of_accounts
 from seat_ledger.cli.options.languages import language_option, option_language
 from seat_ledger.cli.options.session import FilePath, Question, serve_by
-from seat_ledger.cli.output.audit_words import sentence
+from seat_ledger.cli.output.audit_words import ledger_at_issue, sentence
 from seat_ledger.cli.output.files import check_target
 from seat_ledger.cli.output.finding_words import findings_of, grouped, sentence_of
 from seat_ledger.cli.output.i18n import words_of
@@ -359,14 +359,7 @@ _LOOKED_AT, _LEDGER = 5_000, 7
 COLUMNS = [
     *cells("line", "invoice", "account", "period", "type=seat_type"),
     *cells("invoiced=invoiced_quantity", "ledger=ledger_quantity"),
-    (
-        "at issue",
-        lambda row: (
-            None
-            if row["cause"] == "not_known_at_issue"
-            else row["ledger_quantity_at_issue"]
-        ),
-    ),
+    ("ledger at issue", ledger_at_issue),
     *cells("amount=invoiced_amount", "difference|not priced", "verdict"),
     ("cause", lambda row: row["cause"].replace("_", " ")),
     ("entries", lambda row: short(row["events"])),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from seat_ledger.cli.output.i18n import Words, words_of
 from seat_ledger.projections.billing.audit.summary import Summary
 
@@ -10,6 +13,15 @@ def sentence(summary: Summary, name: str, words: Words | None = None) -> str:
     """The answer: how many lines are right, what the others come to, wrong totals."""
     words = words or words_of("en")
     return " ".join([_of_lines(summary, name, words), *wrong_totals(summary, words)])
+
+
+def ledger_at_issue(row: Mapping[str, Any]) -> str | None:
+    """What the ledger had when a line was issued, in a line that differs from it.
+
+    None where the line is right, or where nothing was known yet.
+    """
+    explains = row["cause"] in {"wrong_at_issue", "corrected_later"}
+    return row["ledger_quantity_at_issue"] if explains else None
 
 
 def wrong_totals(summary: Summary, words: Words) -> list[str]:

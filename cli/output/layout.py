@@ -40,7 +40,16 @@ _FIRST_TO_GO = (
         "cause",
         "account",
     ),
-    *("next user", "at issue", "lines", "peak held", "opening", "days", "price", "by"),
+    *(
+        "next user",
+        "ledger at issue",
+        "lines",
+        "peak held",
+        "opening",
+        "days",
+        "price",
+        "by",
+    ),
     "complete",
 )
 """Titles of what is left out before anything else, in this order."""

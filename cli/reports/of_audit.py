@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from seat_ledger.cli.output.audit_words import sentence
+from seat_ledger.cli.output.audit_words import ledger_at_issue, sentence
 from seat_ledger.cli.output.finding_words import (
     findings_of,
     grouped,
@@ -317,9 +317,8 @@ def _line(row: dict[str, Any], words: Words) -> ReportLine:
         "cause": words("none" if cause == "none" else f"cause_{cause}"),
         "rule": rule,
         "within_windows": words("yes" if row["within_windows"] else "no"),
+        "ledger_quantity_at_issue": ledger_at_issue(row),
     }
-    if cause == "not_known_at_issue":
-        shown["ledger_quantity_at_issue"] = None
     cells = cells_of(COLUMNS, shown)
     if row["verdict"] == "match":
         return ReportLine(cells, "", row)

@@ -244,6 +244,24 @@ def test_r79_issued_before_the_first_record_of_the_account(book: Book) -> None:
     assert verdicts([row]) == [("match", "none")]
 
 
+def test_a_table_shows_the_ledger_at_issue_where_it_explains_a_difference(
+    book: Book,
+) -> None:
+    """Not of a line that is right, nor of one issued before anything was known."""
+    lines = [
+        june("2", "60.00", 5, "WRONG"),
+        june("1", "30.00", 5, "RIGHT"),
+        june("2", "60.00", "2025-07-01", "EARLY"),
+    ]
+    path = book.file(*lines)
+    words = ("--columns", "invoice,ledger-at-issue,difference")
+    out = book.program.run("invoice", "audit", path, *words).stdout
+    shown = [line.split() for line in out.splitlines()]
+    assert ["WRONG", "1", "30.00"] in shown
+    assert ["RIGHT", "-", "0.00"] in shown
+    assert ["EARLY", "-", "30.00"] in shown
+
+
 def test_known_at_replaces_now(book: Book) -> None:
     book.record(LEFT)
     line = f"{june('1', '30.00', 5)},time_weighted"
