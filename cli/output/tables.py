@@ -29,6 +29,8 @@ _NAMES_OF_THINGS = {
     *("from", "from_position", "until_position", "manifest"),
 }
 """Columns and fields whose numbers name a thing, and are no quantities: not grouped."""
+ABSENT = "-"
+"""What a cell shows that has nothing; under what is not summed a sum shows nothing."""
 UNBOUNDED = 10_000
 """How wide a table may be that no terminal shows: as wide as it wants."""
 
@@ -187,11 +189,11 @@ def _columns(
         names = [str(name) for name in cells[0]]
         shown = [_shown(v, name) for v, name in zip(cells[1], names, strict=True)]
         return [
-            Column("", [_shown(name, "") for name in names], is_numeric=False),
+            Column("", [harmless(name) for name in names], is_numeric=False),
             Column("", shown, _is_numeric(cells[1])),
         ]
     below = [
-        [_shown("" if cell is None else cell, title) for cell in map(value, sums)]
+        ["" if cell in {None, ""} else _shown(cell, title) for cell in map(value, sums)]
         for title, value in answer.columns
     ]
     return [
@@ -206,7 +208,7 @@ def _columns(
 def _is_numeric(values: list[object]) -> bool:
     """Whether a column holds figures; what is missing is none."""
     present = [
-        value for value in values if value is not None and value not in ("-", "")
+        value for value in values if value is not None and value not in (ABSENT, "")
     ]
     return bool(present) and all(
         isinstance(value, int | float) or (isinstance(value, str) and _figure(value))
@@ -219,8 +221,8 @@ def _figure(text: str) -> bool:
 
 
 def _shown(value: object, name: str) -> str:
-    if value is None:
-        return "-"
+    if value is None or value == "":
+        return ABSENT
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -229,5 +231,5 @@ def _shown(value: object, name: str) -> str:
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, list):
-        return harmless(", ".join(str(part) for part in value)) or "-"
-    return harmless(value)
+        return harmless(", ".join(str(part) for part in value)) or ABSENT
+    return harmless(value) or ABSENT

@@ -127,3 +127,17 @@ def test_instants_are_to_the_second_unless_that_makes_two_of_them_one(
                     cells("at", "recorded"), zones=ZoneHistory("UTC"))  # fmt: skip
     draw(answer, View())
     assert ".999" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("nothing", [None, "", []])
+def test_a_cell_with_nothing_in_it_shows_one_sign(
+    capsys: pytest.CaptureFixture[str], nothing: object
+) -> None:
+    """Whatever nothing is made of; where nothing is summed, nothing stands."""
+    rows = [{"what": "bought", "amount": "1.00"}, {"what": nothing, "amount": nothing}]
+    sums = [{"amount": "1.00", "sum": "total"}]
+    draw(Answer(rows, cells("no", "what", "amount"), sums=sums), View())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["-", "bought", "1.00"] in lines
+    assert ["-", "-", "-"] in lines
+    assert ["total", "1.00"] in lines
