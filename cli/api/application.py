@@ -20,6 +20,7 @@ from seat_ledger.cli.api.admission import (
     unauthorised,
     without_tokens,
 )
+from seat_ledger.cli.api.advice import for_clients
 from seat_ledger.cli.api.answering import AnswerHead, ApiRequest
 from seat_ledger.cli.api.auditing import AuditRequest
 from seat_ledger.cli.api.endpoints import (
@@ -266,6 +267,8 @@ class Api:
     def failed(self, error: LedgerError) -> Response:
         """The problem document of a failure, without what is the operator's alone."""
         seen = for_visitor(error, self.log, redact=self.redact)
+        seen.message = for_clients(seen.message)
+        seen.try_ = seen.try_ and for_clients(seen.try_)
         return problem(seen, http_status(error))
 
 

@@ -25,6 +25,7 @@ from seat_ledger.cli.options.writing import (
     one_of_several,
     options_of_writing,
     record,
+    records,
     writing,
 )
 from seat_ledger.cli.output import times
@@ -142,6 +143,7 @@ def close(**_: Any) -> None:
 @click.option("--account", "-a", metavar="KEY", help="The account's key.")
 @click.option("--due", is_flag=True, help="Renew every account with a renewal due.")
 @options_of_writing
+@records("renew")
 def renew(account: str | None, *, due: bool, dry_run: bool, **shared: Any) -> None:
     """Process due renewals, of one account or (--due) of all.
 

@@ -61,7 +61,17 @@ def writing(op: str, describe: Describe | None = None) -> Callable[[F], F]:
             fields = function(**options) or options
             record({"op": op, **fields, **shared}, dry_run, describe=describe)
 
-        return cast("F", options_of_writing(call))
+        return records(op)(cast("F", options_of_writing(call)))
+
+    return decorate
+
+
+def records(op: str) -> Callable[[F], F]:
+    """Say of a command which operation it records."""
+
+    def decorate(function: F) -> F:
+        vars(function)["operation"] = op
+        return function
 
     return decorate
 
