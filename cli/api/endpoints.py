@@ -17,6 +17,7 @@ import click
 
 from seat_ledger.cli.api.wording import as_names, naming
 from seat_ledger.cli.main import program
+from seat_ledger.cli.options.naming_accounts import NAMED
 from seat_ledger.cli.options.session import (
     ReadingFunction,
     Session,
@@ -30,7 +31,7 @@ from seat_ledger.errors import InvalidInput
 
 FORMS = tuple(form for form in FORMATS if form != "table")
 LONGEST_VALUE = 400
-_NOT_OFFERED = {"database", "form"}
+_NOT_OFFERED = {"database", "form", NAMED}
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _LONG = {"event replay"}

@@ -11,6 +11,11 @@ from seat_ledger.cli.commands import account_readers
 from seat_ledger.cli.commands.account_attention import attention
 from seat_ledger.cli.commands.account_renewals import advise, renewals
 from seat_ledger.cli.options import completing
+from seat_ledger.cli.options.naming_accounts import (
+    AccountArgument,
+    AccountOption,
+    accept_either_way,
+)
 from seat_ledger.cli.options.session import (
     Question,
     current_session,
@@ -44,7 +49,7 @@ def group() -> None:
 
 
 @group.command("open")
-@click.argument("account")
+@click.argument("account", cls=AccountArgument)
 @click.option("--name", required=True, help="The customer's name.")
 @click.option(
     "--time-zone",
@@ -140,7 +145,9 @@ def close(**_: Any) -> None:
 
 
 @group.command()
-@click.option("--account", "-a", metavar="KEY", help="The account's key.")
+@click.option(
+    "--account", "-a", cls=AccountOption, metavar="KEY", help="The account's key."
+)
 @click.option("--due", is_flag=True, help="Renew every account with a renewal due.")
 @options_of_writing
 @records("renew")
@@ -261,7 +268,7 @@ def _cycle(row: dict[str, Any]) -> str:
 
 
 @group.command()
-@click.argument("account", envvar="SEAT_LEDGER_ACCOUNT")
+@click.argument("account", cls=AccountArgument, envvar="SEAT_LEDGER_ACCOUNT")
 @option_as_of
 @reading
 def show(question: Question, **_: Any) -> Answer:
@@ -305,3 +312,5 @@ for _command in (
     account_readers.stop_reading,
 ):
     group.add_command(_command)
+for _command in group.commands.values():
+    accept_either_way(_command)

@@ -317,12 +317,15 @@ def _selected_in_words(
 
 @group.command()
 @click.argument("position", type=POSITION)
+@option_one_account
 @reading_of_accounts
 def show(question: Question, position: int, **_: Any) -> Answer:
     """One event, with both clocks, its data, and what reversed it."""
     from seat_ledger.projections import journal  # noqa: PLC0415
 
-    row = journal.show(question.reader, position, question.knowledge)
+    row = journal.show(
+        question.reader, position, question.knowledge, question.account_nos
+    )
     question.is_about_only(row["account"])
     shown = cells("event", "account", "effective=effective_at", "after=effective_after")
     shown += cells("recorded=recorded_at")

@@ -252,12 +252,15 @@ def _left_out(corrections: list[dict[str, Any]]) -> list[str]:
 
 @group.command()
 @click.argument("invoice", metavar="NUMBER")
+@option_one_account
 @reading_of_accounts
 def show(question: Question, invoice: str, **_: Any) -> Answer:
     """An invoice as it was recorded."""
     from seat_ledger.projections.billing import invoices  # noqa: PLC0415
 
-    issued = invoices.find(question.reader, invoice, question.knowledge)
+    issued = invoices.find(
+        question.reader, invoice, question.knowledge, question.account_nos
+    )
     question.is_about_only(issued.account)
     if issued.voided is not None:
         question.remark(f"{issued.invoice}: {_voided(issued)[0]}")
@@ -312,6 +315,7 @@ def _rule(invoice: Issued) -> list[str]:
 
 @group.command()
 @click.argument("invoice", metavar="NUMBER")
+@option_one_account
 @reading_of_accounts
 def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     """Compute an invoice again from what was known then; exit 3 if it differs.
@@ -321,7 +325,9 @@ def reproduce(question: Question, invoice: str, **_: Any) -> Answer:
     """
     from seat_ledger.projections.billing import invoice_computation, invoices  # noqa: PLC0415
 
-    issued = invoices.find(question.reader, invoice, question.knowledge)
+    issued = invoices.find(
+        question.reader, invoice, question.knowledge, question.account_nos
+    )
     question.is_about_only(issued.account)
     again = invoice_computation.reproduced(question.reader, issued)
     shown, anew = _shown(question, issued), _shown(question, again)

@@ -13,6 +13,7 @@ from seat_ledger.cli.options.session import (
     Question,
     option_account,
     option_as_of,
+    option_one_account,
     reading,
 )
 from seat_ledger.cli.options.writing import writing
@@ -213,13 +214,15 @@ def list_(question: Question, **_: Any) -> Answer:
 
 @group.command()
 @click.argument("text")
+@option_one_account
 @option_as_of
 @reading
 def find(question: Question, text: str, **_: Any) -> Answer:
-    """Find users of all accounts by a part of key, e-mail or name."""
+    """Find users of all accounts, or of one, by a part of key, e-mail or name."""
     from seat_ledger.projections import users  # noqa: PLC0415
 
-    rows = users.find(question.reader, text, question.as_of, question.knowledge)
+    within = question.account_nos
+    rows = users.find(question.reader, text, question.as_of, question.knowledge, within)
     count = counted(len(rows), "user matches", "users match")
     columns = [*cells("account"), *_COLUMNS]
     return question.answer(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 from click.core import ParameterSource
 
+from seat_ledger.cli.options.naming_accounts import AccountOption
 from seat_ledger.cli.output import times
 from seat_ledger.cli.output.files import check_target, need
 from seat_ledger.cli.output.layout import View
@@ -456,6 +457,7 @@ def option_columns(function: F) -> F:
 option_account = click.option(
     "--account",
     "-a",
+    cls=AccountOption,
     required=True,
     metavar="KEY",
     envvar="SEAT_LEDGER_ACCOUNT",
@@ -463,7 +465,7 @@ option_account = click.option(
     help="The account's key.",
 )
 option_one_account = click.option(
-    "--account", "-a", metavar="KEY", help="Only this account."
+    "--account", "-a", cls=AccountOption, metavar="KEY", help="Only this account."
 )
 option_known_at = click.option(
     "--known-at",
@@ -685,6 +687,11 @@ class Question:
     def account(self) -> AccountFacts:
         """The account asked about, as known."""
         return self.reader.account(self.options["account"], self.knowledge)
+
+    @property
+    def account_nos(self) -> list[int] | None:
+        """The account that alone may be answered of; None for all."""
+        return [self.account.no] if self.options.get("account") else None
 
     @property
     def is_now(self) -> bool:

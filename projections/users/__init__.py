@@ -78,11 +78,17 @@ def _ids(reader: ConnectedReader, user_nos: list[int]) -> dict[int, str]:
 
 
 def find(
-    reader: ConnectedReader, text: str, as_of: datetime, known_at: Knowledge
+    reader: ConnectedReader,
+    text: str,
+    as_of: datetime,
+    known_at: Knowledge,
+    account_nos: list[int] | None = None,
 ) -> list[Row]:
-    """Users of all accounts by a part of key, e-mail or name, with what each holds."""
-    everywhere: dict[str, Any] = {"account_nos": None, "after": 0, "limit": None}
-    matches = reader.ask("users", "containing", folded=Secret(fold(text)), **everywhere)
+    """Users of some accounts or of all by a part of key, e-mail or name, with what each
+    holds.
+    """
+    within: dict[str, Any] = {"account_nos": account_nos, "after": 0, "limit": None}
+    matches = reader.ask("users", "containing", folded=Secret(fold(text)), **within)
     account_nos = sorted({row["account_no"] for row in matches})
     keys = reader.account_keys(account_nos)
     rows = []

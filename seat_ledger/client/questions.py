@@ -554,14 +554,21 @@ class Questions(ABC):
         )
 
     def event_show(
-        self, position: int, *, known_at: Moment | int | None = None
+        self,
+        position: int,
+        *,
+        account: str | None = None,
+        known_at: Moment | int | None = None,
     ) -> Document[EventShowRow]:
         """One event, with both clocks, its data, and what reversed it.
 
+        :param account: Only this account.
         :param known_at: Use only what was known then: a position or a moment.
         """
         return self._ask(
-            "event show", EventShowRow, {"position": position, "known_at": known_at}
+            "event show",
+            EventShowRow,
+            {"position": position, "account": account, "known_at": known_at},
         )
 
     def export(
@@ -661,30 +668,42 @@ class Questions(ABC):
         )
 
     def invoice_reproduce(
-        self, invoice: str, *, known_at: Moment | int | None = None
+        self,
+        invoice: str,
+        *,
+        account: str | None = None,
+        known_at: Moment | int | None = None,
     ) -> Document[InvoiceReproduceRow]:
         """Compute an invoice again from what was known then; exit 3 if it differs.
 
         With format json the document is that of 'invoice show', byte for byte, if
         both agree.
 
+        :param account: Only this account.
         :param known_at: Use only what was known then: a position or a moment.
         """
         return self._ask(
             "invoice reproduce",
             InvoiceReproduceRow,
-            {"invoice": invoice, "known_at": known_at},
+            {"invoice": invoice, "account": account, "known_at": known_at},
         )
 
     def invoice_show(
-        self, invoice: str, *, known_at: Moment | int | None = None
+        self,
+        invoice: str,
+        *,
+        account: str | None = None,
+        known_at: Moment | int | None = None,
     ) -> Document[InvoiceShowRow]:
         """An invoice as it was recorded.
 
+        :param account: Only this account.
         :param known_at: Use only what was known then: a position or a moment.
         """
         return self._ask(
-            "invoice show", InvoiceShowRow, {"invoice": invoice, "known_at": known_at}
+            "invoice show",
+            InvoiceShowRow,
+            {"invoice": invoice, "account": account, "known_at": known_at},
         )
 
     def price_history(
@@ -846,11 +865,13 @@ class Questions(ABC):
         self,
         text: str,
         *,
+        account: str | None = None,
         as_of: Moment | None = None,
         known_at: Moment | int | None = None,
     ) -> Document[UserFindRow]:
-        """Find users of all accounts by a part of key, e-mail or name.
+        """Find users of all accounts, or of one, by a part of key, e-mail or name.
 
+        :param account: Only this account.
         :param as_of: The moment to answer for; by default now. See 'seat-ledger help
             time'.
         :param known_at: Use only what was known then: a position or a moment.
@@ -858,7 +879,7 @@ class Questions(ABC):
         return self._ask(
             "user find",
             UserFindRow,
-            {"text": text, "as_of": as_of, "known_at": known_at},
+            {"text": text, "account": account, "as_of": as_of, "known_at": known_at},
         )
 
     def user_history(

@@ -24,6 +24,44 @@ def program(database: str) -> Program:
     return created
 
 
+def test_an_account_is_named_by_the_word_or_by_the_option(program: Program) -> None:
+    assert program.lines({**OPEN, "account": "other"}).returncode == 0
+    for verb in ("show", "renewals"):
+        named = [("acme",), ("-a", "acme"), ("--account=acme",), ("acme", "-a", "acme")]
+        words = [
+            program.run("account", verb, *way, "--format", "jsonl") for way in named
+        ]
+        assert {done.returncode for done in words} == {0}, verb
+        keys = [json.loads(done.stdout)["account"] for done in words]
+        assert keys == ["acme"] * 4, verb
+    done = program.run("account", "show", "acme", "-a", "other")
+    assert done.returncode == 2
+    assert "Two accounts are named, 'other' and 'acme'" in done.stderr
+    new = ("--name", "N", "--time-zone", "UTC", "--term-start", "2025-03-05",
+           "--term-months", 12, "--billing-cycle-months", 1)  # fmt: skip
+    assert program.run("account", "open", "-a", "new", *new).returncode == 0
+
+
+def test_what_is_of_another_account_is_not_shown_under_this_one(
+    program: Program,
+) -> None:
+    assert program.lines({**OPEN, "account": "other"}).returncode == 0
+    issue = ("invoice", "issue", "INV-1", "-a", "acme", "--period", "2025-03-05",
+             "--unit-price", "sales/professional=9", "--currency", "EUR")  # fmt: skip
+    assert program.run(*issue).returncode == 0
+    for words in (
+        ("invoice", "show", "INV-1"),
+        ("invoice", "reproduce", "INV-1"),
+        ("event", "show", "1"),
+    ):
+        assert program.run(*words, "-a", "acme").returncode == 0
+        done = program.run(*words, "-a", "other")
+        assert (done.returncode, "There is no" in done.stderr) == (1, True)
+    for account, count in (("acme", "1 user matches"), ("other", "0 users match")):
+        out = program.run("user", "find", "ann", "-a", account).stdout
+        assert out.startswith(count)
+
+
 def test_no_variable_of_the_environment_answers_that_no_help_names() -> None:
     for path, command in leaves(tree):
         for parameter in command.params:

@@ -54,6 +54,29 @@ def test_each_option_of_a_command_has_a_value_of_its_own() -> None:
         assert len(names) == len(set(names)), path
 
 
+ABOUT_ACCOUNTS = {
+    *("account", "billing", "event", "finding", "invoice", "price", "report"),
+    *("seat", "user"),
+}
+ABOUT_NONE = {"account list", "invoice audit"}
+
+
+def test_an_account_is_named_alike_by_every_command_of_what_is_in_one() -> None:
+    """By -a; and by the word behind a command of accounts that has no other."""
+    for path, command in leaves(program, ""):
+        noun, _, verb = path.partition(" ")
+        if noun not in ABOUT_ACCOUNTS or path in ABOUT_NONE:
+            continue
+        names = {name for param in command.params for name in param.opts}
+        assert {"-a", "--account"} <= names, path
+        words = [p for p in command.params if isinstance(p, click.Argument)]
+        if noun == "account":
+            assert len(words) == 1, path
+        command.make_context(
+            verb or path, ["-a", "acme"], resilient_parsing=True, parent=root()
+        )
+
+
 def test_no_example_is_of_a_command_that_is_not_there() -> None:
     shown = {" ".join(example_of(command)) for _, command in leaves(program, "")}
     assert {" ".join(shlex.split(line)) for line in EXAMPLES} <= shown
