@@ -361,6 +361,7 @@ def replay(question: Question, until: str | None, order: str, **_: Any) -> Answe
             times.knowledge(until, zones, question.now)
         )
     rows = journal.replay(question.reader, question.account, knowledge, order)
+    first = next(rows, None)
     columns = [
         *_COLUMNS[:-2],
         (
@@ -376,4 +377,7 @@ def replay(question: Question, until: str | None, order: str, **_: Any) -> Answe
         f"Events of {question.account.key} in the order of {by}, each with the totals "
         "as known after it."
     )
-    return question.answer(rows, columns, sentence=sentence)
+    if first is None:
+        then = knowledge.position
+        sentence = f"No events of {question.account.key} up to position {then}."
+    return question.answer(_resumed(first, rows), columns, sentence=sentence)
