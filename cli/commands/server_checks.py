@@ -136,8 +136,8 @@ def guarded(connection: Connection) -> str:
     if others := guards.watching(connection):
         raise DoctorWarning(
             f"Somebody attached {', '.join(others[:3])}{' …' * (len(others) > 3)}: it "
-            "runs with the rights of whoever records, rebuilds or migrates, and sees "
-            "what they write.",
+            "runs with the rights of whoever records, rebuilds or migrates and sees "
+            "what they write, or it hides rows from them.",
             try_="see who made it and what for; a login that may not change the schema "
             "cannot have made it",
         )

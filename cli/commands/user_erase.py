@@ -84,7 +84,11 @@ def _unfinished(session: Session, error: Exception) -> Exception:
         "The erasure is recorded and the key destroyed, but the projections may still "
         f"contain the person: {failed.message}"
     )
-    failed.try_ = "once the cause is gone: seat-ledger projection run"
+    failed.try_ = (
+        f"{failed.try_}; then erase again, which completes it"
+        if failed.try_
+        else "once the cause is gone, erase again: that completes it"
+    )
     return failed
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import sql
 
-from seat_ledger.errors import SchemaMismatch
+from seat_ledger.errors import IntegrityFailure, SchemaMismatch
 from seat_ledger.projections.engine.locks import INSTALL_LOCK
 from seat_ledger.projections.engine.registry import (
     BY_NAME,
@@ -204,6 +204,25 @@ def check(generation: Served) -> None:
             f"The definition of {', '.join(generation.stale)} has changed since its "
             "table was built. The table was left as it is.",
             try_="seat-ledger projection rebuild",
+        )
+
+
+def check_policies(connection: Connection, number: int) -> None:
+    """See that no policy hides rows of a generation: an answer would lack them, and
+    say nothing of it. Raises IntegrityFailure.
+    """
+    row = connection.execute(
+        "SELECT relname FROM pg_catalog.pg_class "
+        "WHERE relnamespace = pg_catalog.to_regnamespace(%s) AND relrowsecurity "
+        "ORDER BY 1 LIMIT 1",
+        [schema_of(number)],
+    ).fetchone()
+    if row is not None:
+        table = f"{schema_of(number)}.{row[0]}"
+        raise IntegrityFailure(
+            f"Somebody made a policy for {table}: it hides rows from who asks.",
+            try_="see who made it and what for; then ALTER TABLE "
+            f"{table} DISABLE ROW LEVEL SECURITY",
         )
 
 

@@ -20,7 +20,7 @@ from seat_ledger.projections.engine.status import (
     served_times,
     status,
 )
-from seat_ledger.store.connection import connect
+from seat_ledger.store.connection import connect, hides_rows, not_allowed
 from seat_ledger.store.statistics import waiting_at_most
 
 __all__ = [
@@ -77,7 +77,9 @@ def forget(conninfo: str) -> Forgotten:
                     user_directory.forget(connection, patient=True)
                     for _ in range(_TRIES)
                 )
-        except psycopg.errors.InsufficientPrivilege:
+        except psycopg.errors.InsufficientPrivilege as error:
+            if hides_rows(error):
+                raise not_allowed(error) from error
             return Forgotten(tables=False, files=False)
         files = user_directory.rewrite(connection)
         return Forgotten(tables=True, files=everywhere and files)

@@ -55,10 +55,12 @@ def settle(connection: Connection, number: int, *, own: bool = False) -> None:
 
     What was prepared for those names their types, and would fail on these. The driver
     forgets it too, but only for a text that it sees for the first time: hence a number.
+    Raises IntegrityFailure where a policy would hide rows.
     """
     row = connection.execute("SELECT current_setting('search_path')").fetchone()
     path = [generations.schema_of(number, own=True)] * own
     path.append(generations.schema_of(number))
     if row != (", ".join(path),):
+        generations.check_policies(connection, number)
         generations.use(connection, number, own=own)
         connection.execute(f"DEALLOCATE ALL -- {next(_TIMES)}".encode())

@@ -26,6 +26,8 @@ from seat_ledger.domain.personal_data import (
     person_in,
 )
 from seat_ledger.domain.values import fold
+from seat_ledger.domain.wording import counted
+from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.engine.set_aside import EVERYTHING
 from seat_ledger.projections.engine.sql_files import queries
 from seat_ledger.store.statistics import is_seen_by_nobody, waiting_at_most
@@ -169,8 +171,24 @@ def forget(connection: _Connection, *, patient: bool = False) -> bool:
 
 
 def forget_in(connection: _Connection, directory: sql.Identifier) -> None:
-    """Take everybody who is erased by now out of one generation's directory."""
+    """Take everybody who is erased by now out of one generation's directory.
+
+    In the caller's transaction. What hides rows from this, or keeps them, ends it:
+    raises psycopg.errors.InsufficientPrivilege for a policy, else IntegrityFailure.
+    """
+    connection.execute("SET LOCAL row_security = off")
     connection.execute(sql.SQL(_PERSONAL["forget"].decode()).format(directory))
+    row = connection.execute(
+        sql.SQL(_PERSONAL["remaining"].decode()).format(directory)
+    ).fetchone()
+    if row is not None and row[0]:
+        table = ".".join(directory.as_string().split('"')[1::2])
+        raise IntegrityFailure(
+            f"Something attached to {table} keeps {counted(row[0], 'row')} of erased "
+            "people as they were: a trigger, or a rule.",
+            try_="see who made it and what for, and drop it; 'seat-ledger doctor' "
+            "names triggers and rules",
+        )
 
 
 def directory_of(number: int) -> sql.Identifier:

@@ -27,6 +27,20 @@ UPDATE {} AS person
        IS DISTINCT FROM (erased.label, erased.label, erased.label, erased.label,
                          erased.label, erased.label);
 
+-- remaining --
+-- How many who were ever erased are still named in the directory of some generation.
+SELECT count(*)
+  FROM {} AS person
+  JOIN (SELECT originator_id AS user_id,
+               'erased-' || left(replace(originator_id::text, '-', ''), 12) AS label
+          FROM ledger.stored_events
+         WHERE topic = 'UserErased'
+       ) AS erased USING (user_id)
+ WHERE (person.user_key, person.email, person.folded_key, person.folded_email,
+        person.folded_name, person.name)
+       IS DISTINCT FROM (erased.label, erased.label, erased.label, erased.label,
+                         erased.label, erased.label);
+
 -- opened --
 -- Persons that were opened in the client, as rows of the directory.
 SELECT position, user_no, user_id, account_no, user_key, email, folded_key,

@@ -241,13 +241,24 @@ def committing(connection: psycopg.Connection[Any]) -> Iterator[None]:
         raise
 
 
+def hides_rows(error: psycopg.Error) -> bool:
+    """Whether a policy would hide rows from who must see all."""
+    return "row-level security" in (error.diag.message_primary or "")
+
+
 def not_allowed(error: psycopg.Error) -> NotAllowed:
     """The failure of a login to do what it has no right to."""
     reason = (error.diag.message_primary or "permission denied").rstrip(".")
+    if hides_rows(error):
+        return NotAllowed(
+            f"Somebody made a policy that hides rows of a table: {reason}.",
+            try_="see who made it and what for; then ALTER TABLE … DISABLE ROW LEVEL "
+            "SECURITY",
+        )
     return NotAllowed(
         f"This login may not do that in the database: {reason}.",
-        try_="have the login granted the role that it needs; see 'Who may do what' in "
-        "the README, and 'seat-ledger doctor'",
+        try_="have the login granted the role that it needs; see 'seat-ledger help "
+        "roles' and 'seat-ledger doctor'",
     )
 
 

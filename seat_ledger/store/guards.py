@@ -122,12 +122,27 @@ SELECT 'the trigger ' || trigger.tgname || ' on ' || class.oid::regclass::text
    AND NOT trigger.tgisinternal AND trigger.tgenabled <> 'D'
    AND trigger.tgname <> ALL (%(guards)s::text[])
  UNION ALL
+SELECT 'the rule ' || rule.rulename || ' on ' || class.oid::regclass::text
+  FROM pg_catalog.pg_rewrite AS rule
+  JOIN pg_catalog.pg_class AS class ON class.oid = rule.ev_class
+  JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+ WHERE space.nspname LIKE 'projection%%'
+   AND rule.rulename <> '_RETURN'
+ UNION ALL
+SELECT 'row security on ' || class.oid::regclass::text
+  FROM pg_catalog.pg_class AS class
+  JOIN pg_catalog.pg_namespace AS space ON space.oid = class.relnamespace
+ WHERE space.nspname LIKE 'projection%%'
+   AND (class.relrowsecurity OR class.relforcerowsecurity)
+ UNION ALL
 SELECT 'the event trigger ' || evtname || ' (' || evtevent || ')'
   FROM pg_catalog.pg_event_trigger
  WHERE evtenabled <> 'D'
  ORDER BY 1
 """
-"""What runs with the rights of whoever records, rebuilds or migrates."""
+"""What runs with the rights of whoever records, rebuilds or migrates, or keeps rows of
+the projections from whoever reads, rebuilds or erases.
+"""
 
 
 _ROLES = [f"seat_ledger_{name}" for name in (*ROLES, "account_reader")]
