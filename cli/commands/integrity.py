@@ -101,7 +101,8 @@ _option_output = click.option(
 @click.option(
     "--restore-checkpoints",
     is_flag=True,
-    help="Write the checkpoints beside the key anew, where they are missing.",
+    help="Write checkpoints anew where they are missing, beside the key and in the "
+    "witnesses.",
 )
 @_option_processes
 @options_of_answering

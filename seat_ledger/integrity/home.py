@@ -7,9 +7,10 @@ before filed by address is found by the key that signed the database's seals, an
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from seat_ledger.errors import LedgerError, NotFound
 from seat_ledger.integrity import tiles
-from seat_ledger.integrity.keys import Keys
+from seat_ledger.integrity.keys import Keys, write_beside
 from seat_ledger.integrity.note import BadNote, signed_by
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect, unavailable
@@ -28,6 +29,7 @@ from seat_ledger.store.embedded.folders import default_home
 
 _KEY = "integrity.key"
 _CHECKPOINTS = "checkpoints"
+_WITNESSES = "witnesses.json"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,29 @@ class Home:
         own = self.folder / _CHECKPOINTS
         former = self.former / _CHECKPOINTS if self.former else own
         return former if former.exists() and not own.exists() else own
+
+    @property
+    def witnesses(self) -> frozenset[str]:
+        """The places elsewhere that once held checkpoints of this ledger."""
+        file = self.folder / _WITNESSES
+        try:
+            return frozenset(map(str, json.loads(file.read_bytes())))
+        except FileNotFoundError:
+            return frozenset()
+        except (ValueError, TypeError) as error:
+            raise LedgerError(
+                f"{file} is damaged: it lists where checkpoints are kept.",
+                try_="see that each witness has its checkpoints, then remove the file",
+            ) from error
+
+    def remember(self, places: Iterable[Path]) -> None:
+        """Note where checkpoints are kept, so that their loss is noticed."""
+        noted = self.witnesses
+        added = noted.union(map(str, map(Path.resolve, places)))
+        if added != noted:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            text = json.dumps(sorted(added), indent=1)
+            write_beside(self.folder / _WITNESSES, f"{text}\n")
 
     def move(self) -> Home:
         """Bring over what the version before kept; the key last."""

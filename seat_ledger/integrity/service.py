@@ -106,7 +106,7 @@ def seal_here(
     contents = [witnesses.prepare(place) for place in places]
     here = _adopted(here, options)
     if not options.restores_checkpoints:
-        _check_keeps(here)
+        _check_keep(here, contents)
     new_key = None if here.keys.private.exists() else here.keys.private
     if new_key is not None:
         _check_may_make(here, contents)
@@ -127,23 +127,33 @@ def seal_here(
     if options.rebuild_tiles:
         rebuild_tiles(conninfo, signer.verifier, places, **where)
     sealed = seal(conninfo, signer, places, **where)
+    if sealed is not None:
+        here.remember(places)
     new = [content.place for content in contents if content.is_empty]
     return SealedHere(sealed, [*places, here.checkpoints], new, signer, new_key)
 
 
-def _check_keeps(here: Home) -> None:
-    """The key that has sealed has its checkpoints beside it: they are never made anew
+def _check_keep(here: Home, contents: Sequence[witnesses.WitnessContent]) -> None:
+    """What once held checkpoints of this ledger still does: they are never made anew
     without a word, for then nothing would tell that they were gone.
     """
-    sealed = here.sealed_by is not None and here.keys.private.exists()
+    if here.sealed_by is None:
+        return
+    places = [
+        content.place
+        for content in contents
+        if content.is_empty and str(content.place.resolve()) in here.witnesses
+    ]
     beside = here.keys.private.parent == here.checkpoints.parent
-    if sealed and beside and witnesses.read(here.checkpoints).is_empty:
+    if here.keys.private.exists() and beside:
+        places += [here.checkpoints] * witnesses.read(here.checkpoints).is_empty
+    if places:
         raise IntegrityFailure(
-            f"The checkpoints in {here.checkpoints} are missing, though the key beside "
-            "them has sealed this ledger. Nothing was sealed.",
-            try_="put them back from a backup; once you know what happened to them, "
-            "they are written anew by: seat-ledger integrity seal "
-            "--restore-checkpoints",
+            f"The checkpoints in {places[0]} are missing, though this ledger has kept "
+            "some there. Nothing was sealed.",
+            try_="mount what belongs there, or put them back from a backup; once you "
+            "know what happened to them, they are written anew by: seat-ledger "
+            "integrity seal --restore-checkpoints",
         )
 
 

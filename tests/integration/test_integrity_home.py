@@ -331,3 +331,26 @@ def test_what_is_missing_beside_the_key_is_written_anew_by_word_alone(
     restored = program.run("integrity", "seal", "--restore-checkpoints")
     assert (restored.returncode, restored.stderr) == (0, "")
     assert program.run("integrity", "verify").returncode == 0
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("name", ["witness", "witness.txt"])
+def test_a_witness_that_lost_its_checkpoints_gets_none_without_a_word(
+    database: str, tmp_path: Path, name: str
+) -> None:
+    """It may not be mounted. A new one, and one that was named otherwise, is begun."""
+    record(database, 1, 9)
+    place, other = tmp_path / name, tmp_path / "other"
+    for each in (place, place, other):
+        service.seal_here(database, None, [each])
+    shutil.rmtree(place) if place.is_dir() else place.unlink()
+    for _ in range(2):
+        with pytest.raises(IntegrityFailure, match=f"{name} are missing"):
+            service.seal_here(database, None, [other, place])
+        assert not place.exists()
+        assert "witness" in findings(database, None, place)
+        place.mkdir() if not place.suffix else place.touch()
+        place.rmdir() if not place.suffix else place.unlink()
+    options = SealOptions(restores_checkpoints=True)
+    service.seal_here(database, None, [place], options=options)
+    assert findings(database, None, place, other) == []
