@@ -242,9 +242,13 @@ def _saving(rows: list[dict[str, Any]]) -> str:
 
     priced = [row for row in rows if row["saved_per_term"] is not None]
     if not priced:
-        return ""
-    others = sum(row["reduce_by"] for row in rows if row["saved_per_term"] is None)
-    without = f"; {counted(others, 'seat')} of them not priced" if others else ""
+        return " What that saves is not known: they are not priced."
+    others = [row for row in rows if row["saved_per_term"] is None]
+    without = ""
+    if others:
+        count = counted(sum(row["reduce_by"] for row in others), "seat")
+        types = ", ".join(dict.fromkeys(row["seat_type"] for row in others))
+        without = f"; {count} of them not priced ({types})"
     return (
         f" That saves {sums_of(priced, 'saved_per_period')} a period, "
         f"{sums_of(priced, 'saved_per_term')} a term{without}."

@@ -100,7 +100,9 @@ def test_advice_keeps_what_was_needed_lately_and_says_what_is_saved(
     assert (second["reduce_by"], second["saved_per_term"]) == (1, None)
     text = e.run(*words).stdout
     assert text.startswith("e can give up 3 seats, before 5 March 2026 00:00 Europe")
-    assert "2160.00 EUR a term; 1 seat of them not priced." in text
+    assert f"2160.00 EUR a term; 1 seat of them not priced ({START})." in text
+    text = e.run("account", "advise", *ON, "--as-of", "2025-07-10").stdout
+    assert "What that saves is not known: they are not priced." in text
     (ever, _) = e.json(*words, "--idle-for", 2**31)["rows"]  # more than there are
     assert (ever["most_held"], ever["reduce_by"]) == (4, 2)
     (lately, _) = e.json(*words, "--idle-for", "14")["rows"]
