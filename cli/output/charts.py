@@ -21,7 +21,11 @@ from seat_ledger.domain.calendar import (
 )
 
 WIDTH = 720
-_LEFT, _RIGHT, _TOP, _FOOT = 44, 12, 12, 26
+_LEFT, _RIGHT, _TOP, _FOOT = 52, 40, 12, 26
+"""What stands around the lines: half of the last label has room on the right, at the
+size that it has on a narrow screen too (:data:`NARROW_SIZE`)."""
+NARROW_SIZE = 16
+"""How large the labels of both axes are where a stylesheet shrinks the chart."""
 _LANE = 26
 _LEAST_ROOM = 3
 _TURNING = (0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
@@ -226,12 +230,11 @@ def _grid(
         yield (
             f'<path class="grid" d="M{_LEFT} {y}H{WIDTH - _RIGHT}" stroke="{GRID}"/>'
         )
-        yield _text(_LEFT - 6, y + 4, label, "end")
+        yield _text(_LEFT - 6, y + 4, label, "end", "label tick")
     for at, label in frame.ticks:
         x = frame.x(at)
         yield f'<path class="grid" d="M{x} {_TOP}V{base}" stroke="{GRID}"/>'
-        near_end = x > WIDTH - _RIGHT - 40
-        yield _text(x, base + 16, label, "end" if near_end else "middle")
+        yield _text(x, base + 16, label, "middle", "label tick")
     yield f'<path class="axis" d="M{_LEFT} {base}H{WIDTH - _RIGHT}" stroke="#5f6772"/>'
 
 
@@ -255,9 +258,9 @@ def _scale(top: int) -> list[int]:
     return list(range(0, top + step, step))
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> str:
+def _text(x: float, y: float, text: str, anchor: str, kind: str = "label") -> str:
     return (
-        f'<text class="label" x="{x}" y="{y}" text-anchor="{anchor}" font-size="12" '
+        f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}" font-size="12" '
         f'fill="#454c55">{_safe(text)}</text>'
     )
 
