@@ -13,11 +13,19 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from seat_ledger import __version__
 from seat_ledger.domain.values import as_word
 from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused, IntegrityFailure
 from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake, Manifest, Segment
+from seat_ledger.projections.lake.output import (
+    replacing,
+    result_name,
+    writing,
+    writing_into,
+)
+from seat_ledger.store.processes import end_with_parent
 
 AT_ONCE = 160_000
 """About how many events are in memory: buckets are put together up to so many."""
@@ -33,6 +41,7 @@ class BucketShare(NamedTuple):
     place: str
     manifest: Manifest
     output: str
+    share: tuple[int, int]
     known_at: int
     buckets: tuple[int, ...]
 
@@ -121,38 +130,57 @@ def rebuild_from(  # noqa: PLR0913  what may be asked for
     `workers` are processes here, or tasks that `map_shares` hands out. Each table is a
     folder of `output`. The result is written last, as
     ``result-I-of-N.json``: without it nothing there counts. Raises IntegrityFailure
-    where a check fails. Of the files, each share checks every N-th whole: all results
-    together say that all files are as they were signed.
+    where a check fails, Locked while another rebuild writes there. Of the files, each
+    share checks every N-th whole: all results together say that all files are as they
+    were signed.
     """
     began = time.monotonic()
     position = position_known(manifest, known_at)
-    for name in TABLES:
-        (output / name).mkdir(parents=True, exist_ok=True)
-    result = output / f"result-{share[0]}-of-{share[1]}.json"
-    result.unlink(missing_ok=True)  # an earlier one would speak for other files
-    check_as_exported(lake, manifest.segments[share[0] - 1 :: share[1]])
-    shares = [
-        BucketShare(lake.place, manifest, str(output), position, part)
-        for part in divided(manifest, buckets_of(*share), workers)
-    ]
-    done = list(map_shares(shares) if map_shares else computed(shares, workers))
-    rebuilt = Rebuilt(
+    run = {
+        "program": __version__,
+        "ledger": manifest.ledger,
+        "manifest": manifest.number,
+        "known_at": position,
+        "shares": share[1],
+    }
+    with writing(output):
+        for name in TABLES:
+            (output / name).mkdir(parents=True, exist_ok=True)
+    with writing_into(output, share, run):
+        check_as_exported(lake, manifest.segments[share[0] - 1 :: share[1]])
+        shares = [
+            BucketShare(lake.place, manifest, str(output), share, position, part)
+            for part in divided(manifest, buckets_of(*share), workers)
+        ]
+        done = list(map_shares(shares) if map_shares else computed(shares, workers))
+        rebuilt = _rebuilt(manifest, position, share, done, began)
+        document = {**rebuilt._asdict(), "program": __version__}
+        with replacing(output / result_name(share), share) as file:
+            file.write(json.dumps(document, indent=1).encode())
+    return rebuilt
+
+
+def _rebuilt(
+    manifest: Manifest,
+    position: int,
+    share: tuple[int, int],
+    done: Sequence[Done],
+    began: float,
+) -> Rebuilt:
+    """What the parts of a share came to together."""
+    return Rebuilt(
         manifest.ledger,
         manifest.number,
         position,
         f"{share[0]}/{share[1]}",
-        sum(share.buckets for share in done),
-        sum(share.events for share in done),
-        {name: sum(share.rows[name] for share in done) for name in TABLES},
-        sorted(file for share in done for file in share.files),
+        sum(part.buckets for part in done),
+        sum(part.events for part in done),
+        {name: sum(part.rows[name] for part in done) for name in TABLES},
+        sorted(file for part in done for file in part.files),
         round(time.monotonic() - began, 3),
-        round(sum(share.cpu_seconds for share in done), 3),
-        round(max(share.peak_mib for share in done), 1),
+        round(sum(part.cpu_seconds for part in done), 3),
+        round(max(part.peak_mib for part in done), 1),
     )
-    partial = result.with_suffix(".partial")
-    partial.write_text(json.dumps(rebuilt._asdict(), indent=1))
-    partial.replace(result)
-    return rebuilt
 
 
 def computed(shares: Sequence[BucketShare], workers: int) -> Iterator[Done]:
@@ -160,7 +188,8 @@ def computed(shares: Sequence[BucketShare], workers: int) -> Iterator[Done]:
     if workers == 1:
         yield from map(compute, shares)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=end_with_parent) as pool:
         yield from pool.map(compute, shares)
 
 
@@ -258,7 +287,7 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         for file in self.open.values():
-            file.close()
+            file.close(force=True)  # it was opened by somebody else
 
     def of(self, buckets: Sequence[int], columns: Sequence[str] | None = None) -> Any:
         """The events of some buckets, as an Arrow table; all columns, or some."""
@@ -348,8 +377,6 @@ def _write(share: BucketShare, name: str, buckets: Sequence[int], table: Any) ->
 
     file = f"{name}/{buckets[0]:03d}-{buckets[-1]:03d}.parquet"
     target = Path(share.output) / file
-    partial = target.with_suffix(".partial")
-    with partial.open("wb") as opened:  # the name may be no text
+    with replacing(target, share.share) as opened:
         parquet.write_table(table, opened, compression="zstd", write_page_checksum=True)
-    partial.replace(target)
     return file

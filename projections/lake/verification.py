@@ -215,7 +215,9 @@ def verify_served(
             try_="seat-ledger projection status",
         )
     comparison = _Served(reader, manifest)
-    share = BucketShare(lake.place, manifest, "", manifest.head, tuple(range(BUCKETS)))
+    share = BucketShare(
+        lake.place, manifest, "", (1, 1), manifest.head, tuple(range(BUCKETS))
+    )
     with tempfile.TemporaryDirectory() as scratch:
         for _, engine in engines(share, scratch):
             comparison.compare(engine)

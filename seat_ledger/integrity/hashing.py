@@ -22,6 +22,7 @@ import psycopg
 from seat_ledger.integrity import merkle
 from seat_ledger.integrity.leaf import COLUMNS, position_of
 from seat_ledger.store.connection import connect
+from seat_ledger.store.processes import end_with_parent
 
 TILE = 256
 """Hashes in a full tile."""
@@ -167,6 +168,7 @@ _connection: Connection
 def _begin(conninfo: str) -> None:
     """Prepare a process: the parent alone answers to an interrupt."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     global _connection  # noqa: PLW0603  one a process
     _connection = open_for_reading(conninfo)
 
