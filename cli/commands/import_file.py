@@ -107,18 +107,22 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
 
 
 _MOST_WARNINGS = 5
+_RECORDED = {"recorded", "would_record"}
 
 
-def _look_alikes(opened: set[str], stored: list[str]) -> list[tuple[str, str]]:
-    """Each account of a file with each other one that it is but for case or
-    composition: one that was there, or is opened by the file as well.
+def _look_alikes(recorded: list[str], stored: list[str]) -> list[tuple[str, str]]:
+    """Each account that a file opened with each one before it, stored or opened by the
+    file as well, that it is but for case or composition.
     """
-    by_fold: dict[str, set[str]] = {}
-    for key in (*opened, *stored):
-        by_fold.setdefault(fold(key), set()).add(key)
-    return [
-        (key, o) for key in sorted(opened) for o in sorted(by_fold[fold(key)] - {key})
-    ]
+    by_fold: dict[str, list[str]] = {}
+    for key in stored:
+        by_fold.setdefault(fold(key), []).append(key)
+    pairs = []
+    for key in recorded:
+        before = by_fold.setdefault(fold(key), [])
+        pairs += [(key, other) for other in before if other != key]
+        before.append(key)
+    return pairs
 
 
 def _workers(stream: BinaryIO) -> int:
@@ -145,23 +149,23 @@ class _Report:
         self.failed: Exception | None = None
         self.last: int | None = None
         self.is_interrupted = False
-        self.opened: set[str] = set()
-        """The accounts that lines of the file open, whatever becomes of them."""
+        self.opening: dict[int, str] = {}
+        """Which account a line opens, until it is known what became of it."""
+        self.opened: list[str] = []
+        """The accounts that were recorded, or would be."""
         self.stored: list[str] | None = None
         """Those that there were before the first of them."""
 
-    def _note_opened(self, line: bytes) -> None:
+    def _note_opening(self, number: int, line: bytes) -> None:
         if self.stored is None:
             self.stored = []
             with suppress(Exception), current_session().reader() as reader:
                 self.stored = reader.every_account(reader.knowledge())
-        self.opened |= _opened_by(line)
+        if (account := _opened_by(line)) is not None:
+            self.opening[number] = account
 
     def warn_of_look_alikes(self) -> None:
         """Point out accounts that look like others, as `account open` does."""
-        words = ("recorded", "would_record")
-        if not any(self.tally["open_account", word] for word in words):
-            return
         pairs = _look_alikes(self.opened, self.stored or [])
         for account, other in pairs[:_MOST_WARNINGS]:
             print_message(look_alike(account, other))
@@ -174,11 +178,13 @@ class _Report:
         self, lines: Iterator[bytes | None], stopping: Stopping
     ) -> Iterator[bytes | None]:
         """The lines, up to where a signal ends the reading of them."""
+        number = 0
         for line in lines:
             if stopping.is_set():
                 break
+            number += line is not None
             if line is not None and b"open_account" in line:
-                self._note_opened(line)
+                self._note_opening(number, line)
             yield line
         if stopping.is_set():
             print_message(
@@ -227,6 +233,9 @@ class _Report:
             self.last = outcome.line
             self.counted[outcome.outcome] += 1
             self.tally[outcome.op or "unreadable", outcome.outcome] += 1
+            account = self.opening.pop(outcome.line, None)
+            if account is not None and outcome.outcome in _RECORDED:
+                self.opened.append(account)
             if outcome.stops:
                 self.stopped = outcome
                 self._refused(outcome)
@@ -310,13 +319,13 @@ class _Report:
         return failed
 
 
-def _opened_by(line: bytes) -> set[str]:
+def _opened_by(line: bytes) -> str | None:
     try:
         fields = json.loads(line)
         account = fields["account"] if fields["op"] == "open_account" else None
     except (ValueError, TypeError, KeyError, RecursionError):
-        return set()  # what is read of it says so
-    return {account} if isinstance(account, str) else set()
+        return None  # what is read of it says so
+    return account if isinstance(account, str) else None
 
 
 def _row(outcome: LineOutcome) -> dict[str, Any]:

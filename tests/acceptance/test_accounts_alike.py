@@ -53,10 +53,33 @@ def test_a_file_that_opens_accounts_which_look_like_others_is_warned_of(
         done = program.run("import", file, *words)
         assert done.status == 0, done.err
         warned = done.err.count("Warning: there is an account")
-        # the four of the café, each with three others, and the two shops
+        # the four of the café, each with those before it, and the two shops
         assert warned == (0 if "json" in words else 5), done.err
-        assert ("6 more such pairs" in done.err) == (warned == 5)
+        assert ("2 more such pairs" in done.err) == (warned == 5)
         assert "'plain'" not in done.err
+
+
+def test_each_pair_that_was_recorded_is_warned_of_once(
+    program: Program, tmp_path: Path
+) -> None:
+    """What was refused, or is recorded already, is no account of this file's."""
+    file, wrong = tmp_path / "accounts", {"time_zone": "Nowhere/Here"}
+    lines = [
+        {**OPEN, "account": "Shop"},
+        {**OPEN, "account": CAFE.upper(), **wrong},
+        {**OPEN, "account": "OTHER", "name": "second", "term_months": "x"},
+        {**OPEN, "account": "shop"},
+        {**OPEN, "account": "shop", "name": "again"},
+    ]
+    text = "".join(f"\n{json.dumps(line)}\n" for line in lines)
+    file.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    for words, warned in (("--dry-run",), ["shop"]), ((), ["shop"]), ((), []):
+        done = program.run("import", file, "--keep-going", *words)
+        assert done.status == 1, done.err
+        warnings = [w for w in done.err.splitlines() if w.startswith("Warning:")]
+        assert len(warnings) == len(warned), done.err
+        for account, warning in zip(warned, warnings, strict=True):
+            assert f"there is an account 'Shop', from which '{account}'" in warning
 
 
 def test_opening_an_account_that_looks_like_another_one_is_warned_of(
