@@ -68,6 +68,7 @@ def rebuild_and_report(  # noqa: PLR0913  an option each
         session.exit_code = unwritten[0].exit_code
     code = _report_result(session, document, result, results if not unwritten else None)
     if unwritten and not code:
+        unwritten[0].message = f"The new tables serve, but {unwritten[0].message}"
         raise unwritten[0]
     return code
 

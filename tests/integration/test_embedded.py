@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -133,6 +134,35 @@ def test_two_starters_at_the_same_moment(folder: Path) -> None:
     urls = {starter.communicate(timeout=AT_MOST)[0] for starter in starters}
     assert len(urls) == 1
     assert [starter.returncode for starter in starters] == [0, 0, 0]
+
+
+def test_a_server_that_is_stopping_is_waited_for_and_started_again(
+    folder: Path,
+) -> None:
+    """Its socket still takes connections, and refuses each."""
+    server = EmbeddedServer(folder / "pg18")
+    with psycopg.connect(server.ensure_running()) as last:
+        pid = server.status().pid
+        os.kill(pid, signal.SIGTERM)  # ends once nobody is connected
+        wait_until(lambda: not server.is_running())
+        with ThreadPoolExecutor(1) as pool:
+            url = pool.submit(server.ensure_running)
+            with pytest.raises(TimeoutError):
+                url.result(0.2)
+            last.close()
+            with psycopg.connect(url.result(AT_MOST)) as connection:
+                assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert server.status().pid != pid
+
+
+@pytest.mark.parametrize("sign", ['"', "$", "`"])
+def test_a_home_that_no_server_could_be_started_in_is_refused(
+    folder: Path, sign: str
+) -> None:
+    server = EmbeddedServer(folder / f"a{sign}b")
+    with pytest.raises(EmbeddedServerError, match="cannot be the home folder"):
+        server.ensure_running()
+    assert not server.home.exists()
 
 
 def test_a_server_that_goes_away_between_two_commands(folder: Path) -> None:

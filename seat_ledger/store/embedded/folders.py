@@ -130,6 +130,12 @@ def check_home(home: Path) -> None:
 
     Nor another one in its place. A home that is not there yet is right.
     """
+    if special := [sign for sign in '"$`' if sign in os.fspath(home)]:
+        raise EmbeddedServerError(
+            f"PostgreSQL's pg_ctl reads {special[0]} in a folder's name as something "
+            f"else: {home} cannot be the home folder.",
+            try_="set SEAT_LEDGER_HOME to a folder with a plainer name",
+        )
     _check_way_to(home)
     try:
         status = home.stat()

@@ -75,6 +75,7 @@ _SETTINGS = {
 
 
 _PID, _SOCKET_DIR, _STATE = 0, 4, 7  # lines of postmaster.pid
+_PASSING = {"starting", "stopping"}
 _STARTING = "the database system is"  # starting up, or not yet accepting connections
 _LITTLE_SPACE = 64  # megabytes: one segment of the WAL has 16
 _TELLING = re.compile(r"no space|fatal|error|could not", re.IGNORECASE)
@@ -130,7 +131,7 @@ class EmbeddedServer:
         )
 
     def is_running(self) -> bool:
-        """Whether the server takes connections now.
+        """Whether the server takes connections now: not while it starts or stops.
 
         Raises EmbeddedServerError where somebody else has taken the server's place.
         """
@@ -138,7 +139,8 @@ class EmbeddedServer:
         if folder is None:
             return False
         try:
-            return takes_connections(folder)
+            is_there = takes_connections(folder)
+            return is_there and self._stated_by_server(_STATE) not in _PASSING
         except EmbeddedServerError:
             if _working_in(self.data) or folder == self._next_socket_dir():
                 raise
