@@ -210,7 +210,7 @@ def _failed(error: Exception, session: Session, *, as_json: bool) -> int:
         )
     from seat_ledger.store.connection import explained  # noqa: PLC0415
 
-    failure = explained(session.database or session.embedded, error)
+    failure = explained(session.address, error)
     return _bug(error) if failure is None else print_failure(failure, as_json=as_json)
 
 

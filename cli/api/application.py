@@ -390,7 +390,7 @@ class ApiEnvelope:
 
     async def _respond(self, request: Request) -> Response:
         try:
-            with in_words(self.api.conninfo):
+            with in_words(lambda: self.api.conninfo):
                 await self._admit(request)
                 return await self.api.respond(request)
         except LedgerError as error:

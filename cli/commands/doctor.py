@@ -95,7 +95,7 @@ def _checked(name: str, check: Check, session: Session) -> dict[str, Any]:
     except LedgerError as error:
         return _wrong(name, error)
     except Exception as error:  # a check goes on, whatever the login may not see
-        failure = explained(session.database or session.embedded, error)
+        failure = explained(session.address, error)
         if failure is None:
             raise
         if isinstance(failure, NotAllowed):  # what it may not see is no fault

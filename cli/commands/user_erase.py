@@ -77,7 +77,7 @@ def _unfinished(session: Session, error: Exception) -> Exception:
     from seat_ledger.store.connection import explained  # noqa: PLC0415
 
     failed = error if isinstance(error, LedgerError) else None
-    failed = failed or explained(session.database or "", error)
+    failed = failed or explained(session.address, error)
     if failed is None:
         return error
     failed.message = (

@@ -166,6 +166,11 @@ class Session:
         self.embedded = embedded_server().ensure_running()
         return self.embedded
 
+    @property
+    def address(self) -> str:
+        """The database that was named, or the embedded server as far as it is known."""
+        return self.database or self.embedded
+
     def prepare(self) -> None:
         """Make the schema of the embedded database at first use."""
         from seat_ledger.projections.engine import installation  # noqa: PLC0415
@@ -248,7 +253,7 @@ class Session:
         """Raise what the database says in words, whoever opened the session."""
         from seat_ledger.store.connection import in_words  # noqa: PLC0415
 
-        with in_words(self.database or self.embedded):
+        with in_words(lambda: self.address):
             yield
 
     def _is_new(self, connection: Connection) -> bool:

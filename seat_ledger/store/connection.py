@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -277,12 +277,15 @@ def explained(conninfo: str, error: BaseException) -> LedgerError | None:
 
 
 @contextmanager
-def in_words(conninfo: str) -> Iterator[None]:
-    """Raise what the server says as :func:`explained` puts it; a bug stays one."""
+def in_words(conninfo: Callable[[], str]) -> Iterator[None]:
+    """Raise what the server says as :func:`explained` puts it; a bug stays one.
+
+    The address is asked for then: what is done inside may be the first to know it.
+    """
     try:
         yield
     except psycopg.Error as error:
-        explanation = explained(conninfo, error)
+        explanation = explained(conninfo(), error)
         if explanation is None:
             raise
         raise explanation from error

@@ -6,12 +6,14 @@ import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 
 from seat_ledger.application import CommandService
+from seat_ledger.cli.options import session
 from seat_ledger.commands import execution, repository
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.repository import AccountRepository
@@ -22,7 +24,7 @@ from seat_ledger.importing import chunk as chunks
 from seat_ledger.projections.engine import user_directory
 from seat_ledger.store.recorder import LedgerRecorder
 from tests.faults.conftest import BOB
-from tests.in_process import Done, Program
+from tests.in_process import Done, Program, run
 from tests.oracle.stored import damage
 from tests.program import ANN, BUY, GIVE, OPEN, PRO
 from tests.support.waiting import end, wait_for_end, wait_until
@@ -73,13 +75,21 @@ def test_nothing_of_it_was_written_is_stated_where_that_is_known(acme: str) -> N
     assert report.value.message.endswith("Nothing was written.")
 
 
-def test_a_question_that_fails_claims_nothing(acme: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_embedded", [False, True])
+def test_a_question_that_fails_claims_nothing_and_names_who_holds_it_up(
+    acme: str, monkeypatch: pytest.MonkeyPatch, is_embedded: bool
+) -> None:
+    """The embedded server's address is known only once it was reached."""
+    address = f"{acme} options='-c lock_timeout=50ms'"
+    server = SimpleNamespace(ensure_running=lambda: address)
+    monkeypatch.setattr(session, "embedded_server", lambda: server)
+    named = [] if is_embedded else ["--database", address]
     with psycopg.connect(acme) as holder:
         holder.execute("LOCK TABLE ledger.stored_events IN ACCESS EXCLUSIVE MODE")
-        program = Program(f"{acme} options='-c lock_timeout=50ms'", tmp_path)
-        done = program.run("seat", "list", "-a", "acme")
+        done = run("seat", "list", "-a", "acme", *named)
     assert done.status == 1
     assert "what it needs is locked by" in done.err
+    assert "the local server/" not in done.err
     assert "Nothing" not in done.err
 
 
