@@ -31,7 +31,6 @@ SHOWN = frozenset(
         *("verdict", "cause", "invoiced_quantity", "ledger_quantity"),
         *(
             "difference",
-            "credited_by",
             "first_date",
             "tzdata",
             "tree_root",

@@ -20,6 +20,7 @@ from tests.support.waiting import wait_until
 
 MARK = "marker"
 INVOICE = "INV-1"
+LONGEST_TEXT = 2000
 
 
 def marked(place: str) -> str:
@@ -91,12 +92,30 @@ def story() -> list[dict[str, Any]]:
             "unit_prices": {PRO: "90.00"},
             "currency": "EUR",
         },
+        operation("open_finding", "2025-04-07", **FINDING),
+        operation("note_finding", "2025-04-08", finding=1, note=marked("note")),
+        operation(
+            "settle_finding", "2025-04-09", finding=1, credited_by=marked("credited")
+        ),
         operation("revoke_hub_access", "2025-05-02", user=bob, hub="service"),
     ]
 
 
+FINDING = {
+    "invoice": INVOICE,
+    "period": "2025-03-05",
+    "product": marked("product"),
+    "verdict": "over",
+    "cause": "wrong_at_issue",
+    "invoiced_quantity": "3",
+    "ledger_quantity": "2",
+    "known_at": 1,
+}
+
+
 def without_time(command: dict[str, Any]) -> dict[str, Any]:
     timeless = {"issue_invoice", "set_billing_policy", "set_time_zone"}
+    timeless |= {"open_finding", "note_finding", "settle_finding"}
     if command["op"] not in timeless:
         return command
     return {name: value for name, value in command.items() if name != "effective_at"}
@@ -116,6 +135,7 @@ def consoles(shared_database: str) -> Iterator[Marked]:
     entry = {"op": "reverse", "account": "acme", "entry": revoked}
     done = program.lines({**entry, "reason": marked("reason-reverse")})
     assert done.returncode == 0, done.stderr
+    assert program.run("account", "list").returncode == 0  # the tables know it all
     with (
         serving(shared_database, "--no-catch-up", "--quiet") as plain,
         serving(shared_database, "--no-catch-up", "--redact") as redacted,
@@ -194,12 +214,16 @@ def test_the_marks_are_there_where_nothing_is_hidden(consoles: Marked) -> None:
     texts = consoles.plain.get("events.json", **query).text
     texts += consoles.plain.get("users.json", **query).text
     texts += consoles.plain.get("accounts.json").text
-    for place in ("reason-", "key-", "actor-", "account-name", "bob", "ann@"):
+    for position in range(18, 30):
+        texts += consoles.plain.get("event.json", position=position).text
+    names = ("account-name", "bob", "ann@", "note", "credited", "product")
+    for place in ("reason-", "key-", "actor-", *names):
         result = f"{MARK}-{place}" in texts or f"{MARK}.{place}" in texts
         assert result, place
 
 
 HIDDEN_FIELDS = {"name", "reason", "actor", "user", "email", "idempotency_key"}
+HIDDEN_FIELDS |= {"kind", "product"}
 
 
 def differing(item: Any, two: Any, name: str = "") -> set[str]:
@@ -223,8 +247,9 @@ def test_what_tells_nothing_of_a_person_is_shown_as_it_is(
     params = {**fields, "as_of": "2025-04-10", "known_at": 20}
     plain = consoles.plain.get(f"{page}.json", **params)
     redacted = consoles.redacted.get(f"{page}.json", **params)
-    assert plain.status == redacted.status
-    assert differing(plain.json(), redacted.json()) <= HIDDEN_FIELDS
+    assert (plain.status, redacted.status) == (200, 200)
+    hidden = HIDDEN_FIELDS | ({"seat_type"} if page == "findings" else set())
+    assert differing(plain.json(), redacted.json()) <= hidden
 
 
 def texts_of(schema: Any, definitions: Any, name: str = "") -> set[str]:
@@ -246,6 +271,28 @@ def test_every_text_of_an_invoice_is_shown_but_who_issued_it_and_why() -> None:
     texts = texts_of(schema, schema["$defs"])
     assert {"day", "starts", "unit_price", "digest"} <= texts
     assert texts - SHOWN - LedgerEvent.model_fields.keys() == set()
+
+
+def test_what_may_be_written_freely_is_hidden_but_what_invoices_are_called() -> None:
+    """A text without a form may name a person; quantities are written by the ledger."""
+    free = set()
+    for event in subclasses(LedgerEvent):
+        schema = event.model_json_schema(by_alias=True)
+        free |= {
+            name
+            for name, field in schema["properties"].items()
+            for part in (field, *field.get("anyOf", ()))
+            if part.get("type") == "string" and part.get("maxLength") == LONGEST_TEXT
+        }
+    assert {"credited_by", "note", "reason"} <= free
+    written = {"period", "invoiced_quantity", "ledger_quantity", "currency"}
+    assert free & SHOWN == {"invoice", *written}
+
+
+def subclasses(kind: type[LedgerEvent]) -> Iterator[type[LedgerEvent]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from subclasses(each)
 
 
 def test_a_hidden_person_is_followed_by_a_number_that_stays(consoles: Marked) -> None:
