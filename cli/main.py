@@ -29,6 +29,7 @@ from seat_ledger.errors import (
     OutputNotWritten,
     SystemRefused,
     system_reason,
+    way_out,
 )
 
 COMMANDS = {
@@ -205,9 +206,10 @@ def _failed(error: Exception, session: Session, *, as_json: bool) -> int:
     if isinstance(error, OSError):
         drop_output()
         what = f"{error.filename}: " if error.filename else ""
-        return print_failure(
-            SystemRefused(f"{what}{system_reason(error)}."), as_json=as_json
-        )
+        refused = SystemRefused(f"{what}{system_reason(error)}.")
+        where = "there" if what else "in the folder for temporary files (TMPDIR)"
+        refused.try_ = way_out(error, "", where) or None
+        return print_failure(refused, as_json=as_json)
     from seat_ledger.store.connection import explained  # noqa: PLC0415
 
     failure = explained(session.address, error)

@@ -291,12 +291,24 @@ REFUSALS: dict[str, str] = {
 _PREFERRED_REASONS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def way_out(error: Exception, otherwise: str, place: str = "there") -> str:
+    """What to do about what the system refused: make room where there is none left."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return f"free some space {place}, then repeat the command"
+    return otherwise
+
+
 def system_reason(error: OSError) -> str:
     """Why the operating system refused something, in a few words.
 
     A failure to copy a tree carries one reason for each of its files: the one that
     explains the others is chosen.
     """
+    if error.errno in _PREFERRED_REASONS:  # whatever a library says beside it
+        return os.strerror(error.errno)
     if error.strerror:
         return error.strerror
     numbers = [int(n) for n in re.findall(r"\[Errno (\d+)\]", str(error))]

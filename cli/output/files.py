@@ -21,7 +21,13 @@ from typing import Self
 import click
 
 from seat_ledger.domain.values import as_word
-from seat_ledger.errors import InvalidInput, LedgerError, MissingExtra, system_reason
+from seat_ledger.errors import (
+    InvalidInput,
+    LedgerError,
+    MissingExtra,
+    system_reason,
+    way_out,
+)
 
 PRIVATE, PUBLIC = 0o600, 0o644
 
@@ -134,7 +140,8 @@ class Partial:
     def _failed(self, error: OSError | ValueError) -> LedgerError:
         reason = system_reason(error) if isinstance(error, OSError) else str(error)
         return LedgerError(
-            f"{self.target} cannot be written: {reason}.", try_="name another file"
+            f"{self.target} cannot be written: {reason}.",
+            try_=way_out(error, "name another file"),
         )
 
 

@@ -11,7 +11,13 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from seat_ledger.cli.output.files import PUBLIC, alone, write_whole
-from seat_ledger.errors import LedgerError, SchemaMismatch, Unavailable
+from seat_ledger.errors import (
+    LedgerError,
+    SchemaMismatch,
+    Unavailable,
+    system_reason,
+    way_out,
+)
 from seat_ledger.store.input_files import read_text
 
 if TYPE_CHECKING:
@@ -170,7 +176,8 @@ def _write_samples(
             _write_alone(path, figures, replaces)
     except OSError as error:
         raise LedgerError(
-            f"{path} cannot be written: {error.strerror}.", try_="name another file"
+            f"{path} cannot be written: {system_reason(error)}.",
+            try_=way_out(error, "name another file"),
         ) from error
 
 

@@ -29,6 +29,8 @@ from seat_ledger.errors import (
     LedgerError,
     NotFound,
     SchemaMismatch,
+    system_reason,
+    way_out,
 )
 from seat_ledger.integrity.home import folder_of
 from seat_ledger.integrity.keys import write_beside
@@ -342,9 +344,13 @@ class Lake:
 
     def unreachable(self, error: OSError | ValueError) -> LedgerError:
         """What went wrong with the place, in a sentence that names it."""
+        reason = _first_line(error)
+        if isinstance(error, OSError) and error.errno:
+            reason = f"{system_reason(error)}."
+        see = "see that the place is there and that this user may write to it"
         return LedgerError(
-            f"The lake {self.place} cannot be used: {_first_line(error)}",
-            try_="see that the place is there and that this user may write to it",
+            f"The lake {self.place} cannot be used: {reason}",
+            try_=way_out(error, see),
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from seat_ledger.errors import LedgerError, Locked
+from seat_ledger.errors import LedgerError, Locked, system_reason, way_out
 
 _LOCK = "rebuild.lock"
 
@@ -55,7 +55,6 @@ def _take_part(folder: Path, file: IO[bytes], run: dict[str, Any]) -> None:
     file.seek(0)
     file.truncate()
     file.write(json.dumps(run, indent=1).encode() + b"\n")
-    file.flush()
     _lock(folder, file, fcntl.LOCK_SH, 0)
 
 
@@ -71,7 +70,7 @@ def _lock(folder: Path, file: IO[bytes], kind: int, place: int) -> None:
 
 def _opened(path: Path) -> IO[bytes]:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-    return os.fdopen(os.open(path, flags, 0o644), "r+b")
+    return os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0)
 
 
 def _tag(share: tuple[int, int]) -> str:
@@ -101,6 +100,6 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise LedgerError(
-            f"{path} cannot be written: {error.strerror or error}.",
-            try_="free some space, or name another folder with --output",
+            f"{path} cannot be written: {system_reason(error)}.",
+            try_=way_out(error, "name another folder with --output"),
         ) from error

@@ -15,6 +15,8 @@ from seat_ledger.errors import (
     InvalidInput,
     LedgerError,
     NotFound,
+    system_reason,
+    way_out,
 )
 from seat_ledger.integrity.note import BadNote, Signer, Verifier
 from seat_ledger.store.input_files import opened, read_text
@@ -86,8 +88,7 @@ class Keys:
             raise InvalidInput(f"The name cannot be used: {error}.") from error
         try:
             self.private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-            write(os.open(self.private, flags, 0o600), f"{signer.secret()}\n")
+            write_new(self.private, f"{signer.secret()}\n", 0o600)
             write_beside(self.public, f"{signer.verifier}\n")
         except FileExistsError:
             return self.signer(name)
@@ -132,17 +133,37 @@ class Keys:
 
 def _unusable(path: Path, error: OSError) -> LedgerError:
     return LedgerError(
-        f"The key file {path} cannot be used: {error.strerror}.",
-        try_="name another with --key (SEAT_LEDGER_INTEGRITY_KEY)",
+        f"The key file {path} cannot be used: {system_reason(error)}.",
+        try_=way_out(error, "name another with --key (SEAT_LEDGER_INTEGRITY_KEY)"),
     )
 
 
 def write(descriptor: int, text: str) -> None:
-    """Write a file so that it is there after a power cut."""
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    """Add to a file so that it is there after a power cut, whole or not at all."""
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
+        before, remaining = os.fstat(descriptor).st_size, text.encode()
+        try:
+            while remaining:
+                remaining = remaining[file.write(remaining) or 0 :]
+            os.fsync(descriptor)
+        except OSError:
+            with suppress(OSError):
+                file.truncate(before)
+            raise
+
+
+def write_new(path: Path, text: str, mode: int) -> None:
+    """Write a file that is not there; none is left where it cannot be written whole.
+
+    Raises FileExistsError.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, mode)
+    try:
+        write(descriptor, text)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def write_beside(path: Path, text: str) -> None:

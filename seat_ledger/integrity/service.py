@@ -10,7 +10,8 @@ the end off.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ from seat_ledger.errors import (
     InvalidInput,
     LedgerError,
     NotFound,
+    system_reason,
+    way_out,
 )
 from seat_ledger.integrity import (
     checkpointing,
@@ -128,7 +131,7 @@ def seal_here(
         rebuild_tiles(conninfo, signer.verifier, places, **where)
     sealed = seal(conninfo, signer, places, **where)
     if sealed is not None:
-        here.remember(places)
+        _remember(here, places)
     new = [content.place for content in contents if content.is_empty]
     return SealedHere(sealed, [*places, here.checkpoints], new, signer, new_key)
 
@@ -258,13 +261,24 @@ def _at_home(place: Path) -> witnesses.WitnessContent:
 
 
 def _keep(place: Path, sealed: Sealed) -> None:
-    try:
+    with _keeping("it could not be kept", place):
         witnesses.keep(place, sealed.note, sealed.checkpoint.size)
+
+
+def _remember(here: Home, places: Sequence[Path]) -> None:
+    with _keeping("where it is kept could not be noted", here.folder):
+        here.remember(places)
+
+
+@contextmanager
+def _keeping(what: str, place: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise LedgerError(
-            f"The checkpoint is in the database, but could not be kept in {place}: "
-            f"{error.strerror}.",
-            try_="free some space, then seal again",
+            f"The checkpoint is in the database, but {what} in {place}: "
+            f"{system_reason(error)}.",
+            try_=way_out(error, "see that this user may write there, then seal again"),
         ) from error
 
 

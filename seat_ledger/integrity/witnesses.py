@@ -18,7 +18,7 @@ from pathlib import Path
 
 from seat_ledger.domain.wording import counted
 from seat_ledger.errors import IntegrityFailure, LedgerError
-from seat_ledger.integrity.keys import write, write_beside
+from seat_ledger.integrity.keys import write, write_beside, write_new
 from seat_ledger.integrity.note import BadNote, Checkpoint, read_unverified
 from seat_ledger.store.input_files import read_text
 
@@ -180,8 +180,12 @@ def keep(place: Path, note: str, size: int) -> None:
     if place.is_file() or (not place.exists() and place.suffix):
         latest = read(place).latest
         if latest is None or latest.note != note:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-            write(os.open(place, flags, 0o644), f"{note}\n")
+            text = f"{note}\n"
+            if not place.exists():
+                write_new(place, text, 0o644)
+            else:
+                flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+                write(os.open(place, flags), text)
         return
     place.mkdir(exist_ok=True)
     for name in (f"{_LATEST}-{size:012}", _LATEST):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -29,6 +30,13 @@ WRITING = {
     "ledger.prom": ("projection", "status", "--metrics"),
     "proof.json": ("integrity", "prove", "1", "--output"),
 }
+FOLDERS = {
+    "tables": ("lake", "rebuild", "LAKE", "--workers", "1", "--output"),
+    "shared": ("lake", "rebuild", "LAKE", "--workers", "2", "--output"),
+    "lake": ("lake", "export"),
+    "witness": ("integrity", "seal", "--witness"),
+    "witness.txt": ("integrity", "seal", "--witness"),
+}
 FOR_OTHERS = {"ledger.prom"}
 
 
@@ -53,13 +61,21 @@ def test_a_full_disk_is_reported_in_a_sentence_and_leaves_nothing(
         pytest.skip("no file system can be mounted here")
     try:
         (full / "ballast").write_bytes(bytes(4096))
-        for name, words in WRITING.items():
-            source = str(tmp_path / "invoices.csv")
-            named = [source if word == "INVOICES" else word for word in words]
+        places = {
+            "INVOICES": str(tmp_path / "invoices.csv"),
+            "LAKE": str(tmp_path / "lake"),
+        }
+        assert acme.run("lake", "export", places["LAKE"]).returncode == 0
+        for name, words in {**WRITING, **FOLDERS}.items():
+            named = [places.get(word, word) for word in words]
             done = acme.run(*named, full / name)
-            assert (done.returncode, "No space left" in done.stderr) == (1, True), name
-            assert "Traceback" not in done.stderr, name
-            assert [file.name for file in full.iterdir()] == ["ballast"], name
+            assert done.returncode == 1, (name, done.stderr)
+            assert re.search(rf"{full}.*: No space left on device\.", done.stderr), name
+            assert "Try: free some space there, then repeat" in done.stderr, name
+            left = [file for file in full.glob("**/*") if file.is_file()]
+            assert [file.name for file in left if file.stat().st_size] == ["ballast"]
+            if name in WRITING:
+                assert [file.name for file in full.iterdir()] == ["ballast"], name
     finally:
         subprocess.run(["umount", full], check=True)
 
