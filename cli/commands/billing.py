@@ -37,7 +37,7 @@ from seat_ledger.cli.output.render import Answer, Column, cells
 from seat_ledger.cli.output.windows import OPEN_FIGURES, between_columns, is_open
 from seat_ledger.domain.counting_rules import is_of_contract
 from seat_ledger.domain.values import as_word
-from seat_ledger.domain.wording import counted
+from seat_ledger.domain.wording import counted, enumerated
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing.totals import Sum, by_rule, grouped_by, summed
 
@@ -210,7 +210,6 @@ def _by_group(
     extra: dict[str, Any],
 ) -> Answer:
     """The sums of groups in the table; the document has every figure as well."""
-    total = total_in_words(together) or "nothing that has a price"
     return question.answer(
         rows,
         [
@@ -218,10 +217,26 @@ def _by_group(
             *cells("figures", "amount|not priced", "currency"),
             *cells("not priced=not_priced"),
         ],
-        sentence=f"{counted(len(rows), 'figure')} by {grouping} come to {total}.",
+        sentence=_grouped(grouping, rows, together),
         extra=extra,
         in_table=extra["groups"],
     )
+
+
+def _grouped(grouping: str, rows: list[Row], together: Sum) -> str:
+    """What the groups come to; a forecast apart, which is in none of them (R92)."""
+    ahead = sum(1 for row in rows if row["forecast"])
+    forecast = counted(ahead, "figure of a forecast is", "figures of a forecast are")
+    ending = f" {forecast} in no sum." if ahead else ""
+    priced = counted(sum(total.figures for total in together.totals), "figure")
+    if together.is_priced:
+        verb = "comes" if priced == "1 figure" else "come"
+        total = total_in_words(together)
+        return f"{priced} by {grouping} {verb} to {total}.{ending}"
+    if len(rows) > ahead:
+        count = counted(len(rows) - ahead, "figure")
+        return f"{count} by {grouping}, and no price.{ending}"
+    return f"No period has begun.{ending}" if ahead else _billed(rows)
 
 
 def _notes(rows: list[Row], open_rows: list[Row], question: Question) -> list[str]:
@@ -274,12 +289,7 @@ def _billed(rows: list[Row]) -> str:
     if len(rules) > 1:
         return _by_rules([row for row in rows if row["from"] == last["from"]])
     same = [row for row in rows if _bill(row) == _bill(last)]
-    quantities = " and ".join(
-        seats_counted(row["quantity"], row["seat_type"]) for row in same
-    )
-    if len(same) > 2:
-        total = sum((Decimal(row["quantity"]) for row in same), Decimal(0))
-        quantities = f"{seats_counted(total)} of {counted(len(same), 'type')}"
+    quantities = _quantities(same)
     when = f"the period from {last['period']}" if last["period"] else "the window"
     idle = sum(row["closing"] - row["assigned_closing"] for row in same)
     have = "has" if idle == 1 else "have"
@@ -289,6 +299,14 @@ def _billed(rows: list[Row]) -> str:
     if not idle or not is_of_contract(last["mode"]):
         ending = ""
     return f"{last['account']} is billed for {quantities} in {when}{ending}."
+
+
+def _quantities(rows: list[dict[str, Any]]) -> str:
+    """So many seats of one type or two, or of how many types."""
+    if len(rows) > 2:
+        total = sum((Decimal(row["quantity"]) for row in rows), Decimal(0))
+        return f"{seats_counted(total)} of {counted(len(rows), 'type')}"
+    return enumerated(seats_counted(row["quantity"], row["seat_type"]) for row in rows)
 
 
 def _bounds(rows: list[dict[str, Any]]) -> str:
@@ -303,10 +321,7 @@ def _bounds(rows: list[dict[str, Any]]) -> str:
 def _forecast(rows: list[dict[str, Any]]) -> str:
     """What is foreseen where no period has begun: nobody is billed for it (R92)."""
     first = rows[0]
-    same = [row for row in rows if _bill(row) == _bill(first)]
-    quantities = " and ".join(
-        seats_counted(row["quantity"], row["seat_type"]) for row in same
-    )
+    quantities = _quantities([row for row in rows if _bill(row) == _bill(first)])
     when = f"The period from {first['period']}" if first["period"] else "The window"
     of = first["account"]
     return f"{when} of {of} has not begun; the forecast is {quantities}."

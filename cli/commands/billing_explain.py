@@ -45,7 +45,7 @@ from seat_ledger.cli.output.windows import (
 )
 from seat_ledger.domain.counting_rules import COUNTING_RULES
 from seat_ledger.domain.values import as_word
-from seat_ledger.domain.wording import counted
+from seat_ledger.domain.wording import counted, enumerated
 from seat_ledger.errors import NotFound
 from seat_ledger.projections.billing.idle_cost import sums_of
 from seat_ledger.projections.billing.totals import added, changes_added
@@ -464,9 +464,9 @@ def _changed(rows: list[dict[str, Any]], totals: list[dict[str, Any]]) -> str:
         before, after, more = (total[name] or "nothing" for name in _SIDES)
         sign = "" if more.startswith("-") else "+"
         code = f" {total['currency']}" if total["currency"] else ""
-        texts.append(f"{before} to {after}{code} ({sign}{more})")
+        texts.append(f"from {before} to {after}{code} ({sign}{more})")
     without = f"; {counted(len(unpriced), 'figure')} not priced" if unpriced else ""
-    return f" They go from {' and from '.join(texts)}{without}."
+    return f" They go {enumerated(texts)}{without}."
 
 
 def _notes(rows: list[dict[str, Any]]) -> list[str]:

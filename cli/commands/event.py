@@ -28,7 +28,7 @@ from seat_ledger.cli.output.event_groups import EventGroup, grouped
 from seat_ledger.cli.output.render import RECORD, Answer, Row, cells
 from seat_ledger.commands.messages import MAX_BATCH
 from seat_ledger.domain.events import EVENT_CLASSES
-from seat_ledger.domain.wording import counted
+from seat_ledger.domain.wording import counted, enumerated
 
 if TYPE_CHECKING:
     from seat_ledger.projections.journal.selection import EventSelection
@@ -295,7 +295,7 @@ def _selected_in_words(
     words = {
         "of": question.options.get("account"),
         "of type": " or ".join(options["topics"]),
-        "about": " and ".join(filter(None, (options["user"], options["seat"]))),
+        "about": enumerated(filter(None, (options["user"], options["seat"]))),
         "by": options["actor"],
         f"{when} from": since and times.spelled(since, question.zones),
         "until" if since else f"{when} before": before

@@ -35,7 +35,7 @@ from seat_ledger.cli.output.render import (
 from seat_ledger.cli.output.windows import between
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import as_word
-from seat_ledger.domain.wording import counted
+from seat_ledger.domain.wording import counted, enumerated
 
 if TYPE_CHECKING:
     from seat_ledger.application import Result
@@ -373,7 +373,7 @@ def list_(question: Question, account: str | None, **_: Any) -> Answer:
     if any(row["voided"] for row in rows):
         count += f", {sum(1 for row in rows if row['voided'])} of them voided"
     if totals:
-        sums = " and ".join(f"{t['amount']} {t['currency']}" for t in totals)
+        sums = enumerated(f"{t['amount']} {t['currency']}" for t in totals)
         count += f", {sums} in all"
     next_ = f"seat-ledger invoice show {as_word(issued[-1].invoice)}" if issued else ""
     return question.answer(

@@ -38,7 +38,7 @@ from seat_ledger.cli.inputs.bill_words import (
 from seat_ledger.cli.inputs.files import input_file
 from seat_ledger.domain.money import grouped
 from seat_ledger.domain.values import as_word, shown
-from seat_ledger.domain.wording import counted
+from seat_ledger.domain.wording import counted, enumerated
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.billing.audit.lines import AuditedLine, Written
 from seat_ledger.projections.billing.audit.summary import WrongTotal
@@ -358,7 +358,7 @@ class _Lines:
                 f"{'are' if plural else 'is'} missing."
             )
         problems += [
-            f"Both {' and '.join(map(shown, names))} may be {ours}."
+            f"Both {enumerated(map(shown, names))} may be {ours}."
             for ours, names in match.ambiguous.items()
         ]
         line = self.number

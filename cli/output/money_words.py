@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seat_ledger.domain.calendar import ZoneHistory, local_date
+from seat_ledger.domain.wording import enumerated
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -102,7 +103,7 @@ def total_in_words(together: Sum) -> str:
     unpriced = _not_priced(together.not_priced)
     if not together.is_priced:
         return ""
-    text = " and ".join(map(str, together.totals))
+    text = enumerated(map(str, together.totals))
     return f"{text}, without {unpriced}" if unpriced else text
 
 

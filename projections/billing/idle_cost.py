@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from seat_ledger.domain.calendar import BillingPeriod, local_date
 from seat_ledger.domain.money import Currency, rounded
+from seat_ledger.domain.wording import enumerated
 from seat_ledger.lazy import lazy
 from seat_ledger.projections.billing.price_book import start_of
 from seat_ledger.projections.billing.prices import Priced
@@ -166,4 +167,4 @@ def sums(rows: Iterable[Row], name: str) -> list[tuple[str, str]]:
 
 def sums_of(rows: Iterable[Row], name: str) -> str:
     """The same as people read it: ``12.00 EUR and 3.00 USD``."""
-    return " and ".join(" ".join(pair).rstrip() for pair in sums(rows, name))
+    return enumerated(" ".join(pair).rstrip() for pair in sums(rows, name))

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from seat_ledger.domain.calendar import BillingPeriod
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.price_book import ListPrice, PriceList
+from seat_ledger.domain.wording import enumerated
 from seat_ledger.errors import InvalidInput
 from seat_ledger.projections.reader import ConnectedReader, Knowledge, Row, utc
 
@@ -101,7 +102,7 @@ class PriceBook(NamedTuple):
                 codes = sorted(in_force)
                 raise InvalidInput(
                     f"{seat_type} of {account[1]} has prices in "
-                    f"{' and '.join(codes)} on {period[1]}.",
+                    f"{enumerated(codes)} on {period[1]}.",
                     try_=f"--currency {codes[0]}",
                 )
             for price in in_force.values():

@@ -68,7 +68,7 @@ from seat_ledger.domain.values import (
     parse_seat,
     shown,
 )
-from seat_ledger.domain.wording import counted
+from seat_ledger.domain.wording import counted, enumerated
 from seat_ledger.errors import (
     CommandRefused,
     Conflict,
@@ -909,7 +909,7 @@ def _one_currency(
     codes = sorted({code for _, code in book})
     if len(codes) == 1 and not op.unit_prices:
         return codes[0]
-    why = f"its prices are in {' and '.join(codes)}" if codes else "it has no prices"
+    why = f"its prices are in {enumerated(codes)}" if codes else "it has no prices"
     raise InvalidInput(
         f"issue_invoice: 'currency' is missing, and {why}.",
         try_="name the currency, such as EUR; record prices as "

@@ -12,6 +12,7 @@ from seat_ledger.domain.account_contract import MOST_NAMED
 from seat_ledger.domain.intervals import Interval
 from seat_ledger.domain.validity import Violation
 from seat_ledger.domain.values import FOREVER, iso
+from seat_ledger.domain.wording import enumerated
 from seat_ledger.errors import CommandRefused, EntryRef
 
 _CODES = {
@@ -102,7 +103,7 @@ def explain(
     open_ended = _open_ended(violation.user, workspace)
     code = code_of(violation, operations, holds_seat=bool(open_ended))
     where = f" in {account.account_key}" if account is not None else ""
-    request = " and ".join(dict.fromkeys(op.OP for op in operations))
+    request = enumerated(dict.fromkeys(op.OP for op in operations))
     message, entries = _message(violation, workspace), violation.entries
     holdings: tuple[Interval, ...] = ()
     if violation.kind == validity.REDUCTION_SHORT:

@@ -27,6 +27,7 @@ from seat_ledger.domain.invoice_register import (
 from seat_ledger.domain.money import places_of, rounded
 from seat_ledger.domain.price_book import PriceList, list_price
 from seat_ledger.domain.values import DEFAULT_POLICY, BillingPolicy, fields_of, iso, utc
+from seat_ledger.domain.wording import enumerated
 from seat_ledger.errors import CommandRefused, EntryRef, IntegrityFailure
 
 
@@ -153,7 +154,7 @@ class Billing:
         if len(currencies) > 1:
             raise CommandRefused(
                 "invoice_currency",
-                f"The invoices of {key} are in {' and '.join(currencies)}; corrections "
+                f"The invoices of {key} are in {enumerated(currencies)}; corrections "
                 "alone are in the currency of what they correct.",
                 try_="give --currency",
             )
@@ -224,7 +225,7 @@ class Billing:
             raise CommandRefused(
                 "price_missing",
                 f"{request.invoice} has no price for what it bills: {figures}.",
-                try_="give a unit price for " + " and ".join(types),
+                try_="give a unit price for " + enumerated(types),
             )
 
     def _check_currency(self, request: InvoiceRequest, draft: InvoiceDraft) -> None:

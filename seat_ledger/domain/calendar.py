@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import tzdata  # type: ignore[import-untyped]  # it brings no types
 
 from seat_ledger.domain.values import FOREVER, as_word, shown
+from seat_ledger.domain.wording import enumerated
 from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 
 TZDATA_VERSION: str = tzdata.__version__
@@ -565,7 +566,7 @@ def _where(wall: datetime, zones: ZoneHistory) -> str:
         if (starts is None or starts <= near + _WIDEST)
         and (ends is None or near - _WIDEST < ends)
     ]
-    return " and ".join(dict.fromkeys(names))
+    return enumerated(dict.fromkeys(names))
 
 
 def resolve_date(day: date, zones: ZoneHistory) -> datetime:

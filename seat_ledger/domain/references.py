@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from seat_ledger.domain.values import fold, shown
+from seat_ledger.domain.wording import enumerated
 from seat_ledger.errors import CommandRefused
 
 P = TypeVar("P")
@@ -75,7 +76,7 @@ def ambiguous(reference: str, names: Sequence[tuple[str, str]]) -> CommandRefuse
     e-mail of several services, or, inside a batch that renames, the key of two users.
     """
     named = names[:2]
-    users = " and ".join(f"{shown(key)} ({shown(email)})" for key, email in named)
+    users = enumerated(f"{shown(key)} ({shown(email)})" for key, email in named)
     keyed = sum(fold(key) == fold(reference) for key, _ in named)
     return CommandRefused(
         "ambiguous_user",

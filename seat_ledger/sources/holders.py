@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from seat_ledger.domain.values import fold, shown
+from seat_ledger.domain.wording import enumerated
 from seat_ledger.errors import InvalidInput
 from seat_ledger.sources.conversion import accounts
 from seat_ledger.sources.fields import Fields, as_text, getter
@@ -330,7 +331,7 @@ class _ListReading:
     def _check_total(self, path: str, pages: list[dict[str, Any]]) -> None:
         totals = list(dict.fromkeys(_at(page, path) for page in pages))
         if len(totals) > 1:
-            texts = " and ".join(totals)
+            texts = enumerated(totals)
             self._doubt("total", f"Its pages say different totals ({path}: {texts}).")
             return
         read = self.read

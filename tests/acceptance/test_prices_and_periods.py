@@ -246,6 +246,42 @@ def test_r92_a_period_ahead_is_a_forecast(database: str) -> None:
     assert not any(complete for _, complete, _ in view)
 
 
+@pytest.mark.parametrize("grouping", ["month", "quarter", "type", "account"])
+def test_r92_sentence_total_and_table_of_sums_count_the_same_figures(
+    database: str, grouping: str
+) -> None:
+    program, _ = ahead_of(database)
+    words = ("billing", "counts", "-a", "f", "--term", "--by", grouping)
+    unpriced = program.run(*words).stdout.splitlines()[0]
+    assert unpriced == (
+        f"1 figure by {grouping}, and no price. 11 figures of a forecast are in no sum."
+    )
+    price = ("--unit-price", "10", "--currency", "EUR")
+    sentence = program.run(*words, *price).stdout.splitlines()[0]
+    assert sentence == (
+        f"1 figure by {grouping} comes to 20.00 EUR. 11 figures of a forecast are in "
+        "no sum."
+    )
+    document = program.json(*words, *price)
+    (total,) = document["totals"]
+    assert total["figures"] == sum(row["figures"] for row in document["groups"]) == 1
+
+
+def test_r92_a_forecast_of_many_types_says_how_many_seats_in_all(
+    database: str,
+) -> None:
+    program, ahead = ahead_of(database)
+    kinds = ("sales/enterprise", "sales/starter", "service/starter")
+    done = program.lines(
+        *({"op": "buy_seats", "account": "f", "seat_type": kind, "quantity": 2}
+          for kind in kinds)
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    words = ("billing", "counts", "-a", "f", "--period", ahead)
+    sentence = program.run(*words).stdout.splitlines()[0]
+    assert sentence.endswith("the forecast is 8 seats of 4 types.")
+
+
 def ahead_of(database: str) -> tuple[Program, str]:
     """An account whose second period has not begun, and that period."""
     program = Program(database)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seat_ledger.domain.wording import counted
+from seat_ledger.domain.wording import counted, enumerated
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = [
@@ -35,6 +35,21 @@ def test_a_number_and_what_it_counts(number: int, text: str) -> None:
 def test_a_plural_of_its_own_may_have_a_verb() -> None:
     forms = [counted(number, "entry is", "entries are") for number in (1, 3)]
     assert forms == ["1 entry is", "3 entries are"]
+
+
+def test_what_is_enumerated_has_one_and() -> None:
+    series = [enumerated("ABC"[:number]) for number in range(4)]
+    assert series == ["", "A", "A and B", "A, B and C"]
+
+
+def test_no_sentence_chains_its_parts_by_and() -> None:
+    chained = re.compile(r"""['"] and (\w+ )?['"]\.join""")
+    faults = [
+        f"{file.relative_to(ROOT)}: {match[0]}"
+        for file in PRODUCT
+        for match in chained.finditer(file.read_text("utf-8"))
+    ]
+    assert faults == []
 
 
 def test_no_sentence_has_a_plural_whatever_the_number() -> None:
