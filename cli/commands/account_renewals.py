@@ -203,7 +203,7 @@ def _open(rows: list[dict[str, Any]]) -> Iterator[str]:
             yield (
                 f"{row['seat_type']}: by what lists leave open, "
                 f"{row['most_held_most']} may have been held at once; only "
-                f"{row['reduce_by_least']} are surely not needed."
+                f"{counted(row['reduce_by_least'], 'is', 'are')} surely not needed."
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,6 +32,7 @@ from seat_ledger.cli.options.session import (
     reading,
 )
 from seat_ledger.cli.output import times
+from seat_ledger.cli.output.matrix import short_quantity
 from seat_ledger.cli.output.money_words import (
     priced_in_words,
     priced_text,
@@ -479,7 +480,14 @@ def _notes(rows: list[dict[str, Any]]) -> list[str]:
 
 def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
     columns = cells("period", "type=seat_type", "mode", "by=granularity")
-    columns += cells("before=quantity_before", "after=quantity_after", "difference")
+    columns += [
+        (title, _short(field))
+        for title, field in (
+            ("before", "quantity_before"),
+            ("after", "quantity_after"),
+            ("difference", "difference"),
+        )
+    ]
     if any(row["amount_before"] or row["amount_after"] for row in rows):
         columns += cells("amount before=amount_before", "amount after=amount_after")
         columns += cells("amount difference=amount_difference")
@@ -489,6 +497,15 @@ def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
         for title in ("before", "after"):
             columns.append((f"{title} between", between(f"quantity_{title}")))
     return columns + cells("entries")
+
+
+def _short(field: str) -> Callable[[dict[str, Any]], str | None]:
+    """A quantity to the places that people read; documents have it whole."""
+
+    def value(row: dict[str, Any]) -> str | None:
+        return short_quantity(row[field]) if row[field] else None
+
+    return value
 
 
 def _first_entry(rows: list[dict[str, Any]]) -> str:

@@ -348,7 +348,7 @@ def _copies(connection: Connection) -> str:
     if columns:
         raise LedgerError(
             f"The server's statistics hold, or will hold, values of {columns[0]}"
-            f"{f' and {len(columns) - 1} more columns' if columns[1:] else ''}, which "
+            f"{_more_columns(len(columns) - 1)}, which "
             "no erasure reaches.",
             try_="'seat-ledger db migrate' as a superuser; or run 'seat-ledger "
             "projection rebuild' twice",
@@ -413,3 +413,7 @@ CHECKS: dict[str, Check] = {
     "persons": _persons,
     "lists": _lists,
 }
+
+
+def _more_columns(count: int) -> str:
+    return f" and {counted(count, 'more column')}" if count else ""

@@ -241,11 +241,13 @@ def _verified_in_words(result: Verified) -> str:
 def _verified_notes(result: Verified) -> list[str]:
     notes = []
     if result.more:
-        notes.append(f"{result.more:,} more findings are not shown.")
+        more = counted(result.more, "more finding is", "more findings are")
+        notes.append(f"{more} not shown.")
     later = result.events - result.sealed
     is_known = all(finding.kind != "checkpoint" for finding in result.findings)
     if later > 0 and is_known:  # else more is sealed than what still agrees
-        notes.append(f"{later:,} later events are not sealed yet.")
+        more = counted(later, "later event is", "later events are")
+        notes.append(f"{more} not sealed yet.")
     notes += _witness_notes(result)
     rate = result.events / result.seconds if result.seconds else 0
     notes.append(f"{result.seconds:.1f} s, {rate:,.0f} events per second.")
@@ -375,7 +377,8 @@ def check_proof(file: Path, key: Path | None, public_key: str | None) -> None:
     else:
         assert shown.earlier is not None
         sentence = (
-            f"The proof holds: the {shown.earlier.size:,} earlier events are continued"
+            f"The proof holds: the tree of "
+            f"{counted(shown.earlier.size, 'earlier event')} is continued"
         )
         row["earlier_events"] = shown.earlier.size
     when = f" at {iso(checkpoint.sealed_at)}" if checkpoint.sealed_at else ""

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seat_ledger.cli.commands.finding_keeping import keep_findings
-from seat_ledger.cli.commands.invoice_file_words import explained_file
+from seat_ledger.cli.commands.invoice_file_words import (
+    about_accounts,
+    explained_file,
+)
 from seat_ledger.cli.inputs.files import naming_lines_of
 from seat_ledger.cli.options import completing
 from seat_ledger.cli.options.bills import NameResolver, bill_reading, total_in_words
@@ -26,6 +29,7 @@ from seat_ledger.cli.output.progress import heartbeat
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between, is_open
 from seat_ledger.cli.reports.letter import write_letter
+from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.bill_words import BillReading
@@ -208,7 +212,7 @@ def _judged(
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
     audit.settle(question.reader, spool)
-    _about_accounts(question, [*spool.accounts()])
+    about_accounts(question, [*spool.accounts()])
     until = question.knowledge.moment(question.now)
     books = books_of(options)
     with naming_lines_of(invoices.path.name):
@@ -220,14 +224,6 @@ def _judged(
             books,
             invoices.wrong_totals,
         )
-
-
-def _about_accounts(question: Question, keys: list[str]) -> None:
-    """Note the accounts of a bill; the times of a bill for one are on its clock."""
-    question.is_about(keys)
-    is_read = len(keys) == 1 and question.reader.aside_of(keys[0]) is None
-    if is_read and question.reader.has_account(keys[0], question.knowledge):
-        question.is_about_only(keys[0])
 
 
 def _check_targets(file: Path, report: Path | None, letter: Path | None) -> None:
@@ -317,7 +313,8 @@ def _in_words(findings: list[AuditFinding], summary: Summary) -> Iterator[str]:
             yield group.not_explained
     if summary.findings > len(findings):
         more = summary.findings - len(findings)
-        yield f"{more:,} more are not summed here; --format csv has every row."
+        text = counted(more, "more is", "more are")
+        yield f"{text} not summed here; --format csv has every row."
 
 
 def _next(spool: Spool) -> str:

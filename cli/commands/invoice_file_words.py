@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -21,16 +22,27 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
+def about_accounts(question: Question, keys: Collection[str]) -> None:
+    """Note the accounts of a bill; the times of a bill for one are on its clock."""
+    question.is_about(keys)
+    for key in keys if len(keys) == 1 else ():
+        if question.reader.aside_of(key) is not None:
+            continue
+        if question.reader.has_account(key, question.knowledge):
+            question.is_about_only(key)
+
+
 def explained_file(
     question: Question, invoices: InvoiceFile, names: NameResolver
 ) -> Answer:
     """What is understood of a file, with its first lines as they are read."""
-    count, first = 0, []
     lines = invoices.lines()
-    for line in islice(lines, _SHOWN):
-        first.append(line)
+    first = [*islice(lines, _SHOWN)]
+    count, accounts = len(first), {line.account for line in first}
+    for line in lines:
+        accounts.add(line.account)
         count += 1
-    count += sum(1 for _ in lines)
+    about_accounts(question, accounts)
     rows = [
         {
             "line": line.no,

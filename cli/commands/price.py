@@ -14,7 +14,9 @@ from seat_ledger.cli.options.session import (
     reading_of_accounts,
 )
 from seat_ledger.cli.options.writing import writing
+from seat_ledger.cli.output import times
 from seat_ledger.cli.output.render import Answer, cells
+from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.wording import counted
 
 
@@ -99,11 +101,20 @@ def _rows(question: Question, account: str | None) -> list[dict[str, Any]]:
 
 
 def _answer(question: Question, rows: list[dict[str, Any]], sentence: str) -> Answer:
+    zones = _zones(question, rows)
+
+    def local(row: dict[str, Any], name: str) -> Any:
+        """A bound of a price as a date of its account, in a list of several."""
+        if row[name] is None or row["account"] not in zones:
+            return row[name]
+        return times.day_or_time(row[name], zones[row["account"]])
+
     columns = [
         *cells("account|all accounts", "type=seat_type"),
         *cells("price=unit_price", "currency"),
-        ("from", lambda row: row["first_date"] or row["from"]),
-        *cells("until|present", "actor", "reason", "entry=position"),
+        ("from", lambda row: row["first_date"] or local(row, "from")),
+        ("until", lambda row: local(row, "until") or "present"),
+        *cells("actor", "reason", "entry=position"),
     ]
     try_ = "seat-ledger price set sales/professional 90.00 --currency EUR --for-all"
     return question.answer(
@@ -116,3 +127,12 @@ def _answer(question: Question, rows: list[dict[str, Any]], sentence: str) -> An
         ],
         next_command="" if rows else try_,
     )
+
+
+def _zones(question: Question, rows: list[dict[str, Any]]) -> dict[str, ZoneHistory]:
+    """The time zones of the accounts of a list of several."""
+    keys = {row["account"] for row in rows if row["account"]}
+    if question.options.get("account") or not keys:
+        return {}
+    every = question.reader.accounts(question.knowledge)
+    return {account.key: account.zones for account in every if account.key in keys}

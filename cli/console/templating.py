@@ -19,7 +19,8 @@ from seat_ledger.cli.console.stacking import stacked
 from seat_ledger.cli.output.i18n import LANGUAGES, Words
 from seat_ledger.cli.output.messages import Message
 from seat_ledger.cli.output.render import harmless_in_page, to_json
-from seat_ledger.cli.output.times import UTC_ZONES
+from seat_ledger.cli.output.times import UTC_ZONES, day_or_time
+from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import LedgerError, NotFound
 
@@ -206,6 +207,12 @@ class _Moments:
             text = f"{text} UTC"
         return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
             iso(value), text
+        )
+
+    def in_zone(self, value: datetime, time_zone: str) -> Markup:
+        """The local date of an account where it begins then, else the local time."""
+        return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(
+            iso(value), day_or_time(value, ZoneHistory(time_zone))
         )
 
     def iso_day(self, text: str) -> str:

@@ -113,11 +113,17 @@ class Column(NamedTuple):
     @property
     def name(self) -> str:
         """Its title on one line, without the currency that an amount's has."""
-        return _CURRENCY.sub("", self.title.replace("\n", " "))
+        return _CURRENCY.sub("", self.title_on_a_line)
+
+    @property
+    def title_on_a_line(self) -> str:
+        """Its title, on however many lines it is shown."""
+        return self.title.replace("/\n", "/").replace("\n", " ")
 
     def narrowed(self) -> Column:
-        """The same with a title on as many lines as it has words."""
-        return self._replace(title=self.title.replace(" ", "\n"))
+        """The same with a title on as many lines as it has words, a type on two."""
+        title = self.title.replace(" ", "\n").replace("/", "/\n")
+        return self._replace(title=title)
 
     @property
     def least(self) -> int:
@@ -206,7 +212,7 @@ def _list_squeezed(columns: Sequence[Column], width: int) -> Layout | None:
         hidden = _too_much(tried, width, apart=apart)
         shown = [column for column in tried if column not in hidden]
         if len(shown) >= 2 and _least(shown) <= width:
-            names = [c.title.replace("\n", " ") for c in tried if c in hidden]
+            names = [c.title_on_a_line for c in tried if c in hidden]
             text = f"Not shown here: {', '.join(names)} (--wide shows all)."
             widths = _shared(shown, width)
             return Layout(shown, TIGHT, notes=[text] if names else [], widths=widths)

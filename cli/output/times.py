@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from seat_ledger.domain import local_times
 from seat_ledger.domain.calendar import (
@@ -72,17 +72,27 @@ def local(instant: datetime | None, zones: ZoneHistory) -> str:
     return local_times.local(instant, zones)
 
 
+def day_or_time(instant: datetime, zones: ZoneHistory) -> str:
+    """An instant in a list of several accounts: a local date where that begins then,
+    else the time, with its zone.
+    """
+    wall = _wall(instant, zones)
+    if wall.time() == time.min:
+        return wall.date().isoformat()
+    return f"{local(instant, zones)} {zones.at(instant)}"
+
+
 def spelled(instant: datetime, zones: ZoneHistory) -> str:
     """An instant in a sentence: date, time and zone, with its offset where the clocks
     show that time twice.
     """
     wall = _wall(instant, zones)
-    time = (
+    clock = (
         f"{wall:%H:%M}" if not (wall.second or wall.microsecond) else f"{wall:%H:%M:%S}"
     )
     if len(instants_of(wall, zones.at(instant))) > 1:
-        time += local_times.local(instant, zones)[-6:]
-    return f"{wall.day} {wall:%B} {wall.year} {time} {zones.at(instant)}"
+        clock += local_times.local(instant, zones)[-6:]
+    return f"{wall.day} {wall:%B} {wall.year} {clock} {zones.at(instant)}"
 
 
 def clock(zones: ZoneHistory) -> str:

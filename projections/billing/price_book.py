@@ -113,10 +113,12 @@ class PriceBook(NamedTuple):
         currency = Currency.named(price.currency)
         value = Fraction(price.unit_price)
         if self.is_file:
-            return UnitPrice(value, currency, "file", None, price.first_date)
+            always = price.first_date == date.min
+            since = None if always else price.first_date
+            return UnitPrice(value, currency, "file", None, since)
         source: PriceSource = "account" if is_own else "all"
-        since = price.first_date or price.effective_at
-        return UnitPrice(value, currency, source, price.entry, since)
+        begun = price.first_date or price.effective_at
+        return UnitPrice(value, currency, source, price.entry, begun)
 
 
 def _has_several(prices: Iterable[ListPrice]) -> bool:

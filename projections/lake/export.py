@@ -204,7 +204,8 @@ class _Export:
             if events != until - first:
                 raise IntegrityFailure(
                     f"The journal has {counted(events, 'event')} from position "
-                    f"{after + 1} to {last}; {until - first:,} are sealed there. "
+                    f"{after + 1} to {last}; "
+                    f"{counted(until - first, 'is', 'are')} sealed there. "
                     "Nothing was exported.",
                     try_="seat-ledger integrity verify; seat-ledger projection verify "
                     "--full",

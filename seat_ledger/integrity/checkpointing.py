@@ -163,8 +163,8 @@ def _check_count(connection: Connection, last: Checkpoint) -> None:
     if count != last.size:
         raise IntegrityFailure(
             f"{counted(last.size, 'event is', 'events are')} sealed, up to position "
-            f"{last.position}, and {count:,} are stored there: some were removed, "
-            "moved or inserted. Nothing was sealed.",
+            f"{last.position}, and {counted(count, 'is', 'are')} stored there: some "
+            "were removed, moved or inserted. Nothing was sealed.",
             try_="seat-ledger integrity verify",
         )
 

@@ -574,7 +574,8 @@ def _lacks_evidence(
             return Status(
                 "",
                 f"The witness {content.place} ends at "
-                f"{counted(stored.checkpoint.size, 'event')}; {own.size:,} are sealed. "
+                f"{counted(stored.checkpoint.size, 'event')}; "
+                f"{counted(own.size, 'is', 'are')} sealed. "
                 "An older copy would pass against it: seal again to bring it up to "
                 "date.",
             )

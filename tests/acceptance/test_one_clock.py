@@ -137,3 +137,46 @@ def test_an_audit_of_one_account_is_on_its_clock(
         file.write_text("\n".join([head, *lines]))
         table = program.run("invoice", "audit", file).stdout
         assert f"Times in {clock}" in table, accounts
+
+
+@pytest.mark.parametrize(
+    ("zone", "key"), [("Pacific/Auckland", "east"), ("America/Los_Angeles", "west")]
+)
+def test_in_a_list_of_several_accounts_their_dates_are_their_own(
+    program: Program, zone: str, key: str, tmp_path: Path
+) -> None:
+    """R04: a renewal, or a price, begins with a local date wherever it is read."""
+    opened = {**ZONED, "account": key, "time_zone": zone, "term_start": "2025-03-31"}
+    price = {
+        "op": "set_price", "account": key, "seat_type": PRO, "unit_price": "9.00",
+        "currency": "EUR",
+    }  # fmt: skip
+    done = program.lines(
+        opened,
+        {**price, "effective_at": "2025-03-31"},
+        {**price, "unit_price": "8.00", "effective_at": "2025-04-30T12:30:00"},
+    )
+    assert done.returncode == 0, done.stderr
+    row = line_of(program, "account list --as-of 2025-06-01", key)
+    assert " 2026-03-31 " in row
+    assert UTC_TIME.search(row) is None
+    first, second = lines_of(program, "price history", key)
+    assert f" 2025-03-31 2025-04-30 12:30 {zone} " in " ".join(first.split())
+    assert f" 2025-04-30 12:30 {zone} " in second
+    bill = tmp_path / "bill.csv"
+    bill.write_text(
+        "account,invoice,issued_at,period,seat_type,quantity,unit_price,amount\n"
+        f"{key},I,2025-05-01,2025-03-31,{PRO},1,1,1\n"
+    )
+    done = program.run("invoice", "audit", bill, "--explain-file")
+    assert f"Times in {zone}." in done.stdout
+
+
+def line_of(program: Program, words: str, key: str) -> str:
+    return lines_of(program, words, key)[0]
+
+
+def lines_of(program: Program, words: str, key: str) -> list[str]:
+    """The lines of a list that are about an account."""
+    text = program.run(*words.split()).stdout
+    return [line for line in text.splitlines() if f" {key} " in line]

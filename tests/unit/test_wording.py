@@ -18,10 +18,15 @@ PRODUCT = [
     for file in sorted((ROOT / room).rglob("*.py"))
 ]
 PLURAL = re.compile(
-    r" (seats|users|lines|events|accounts|entries|findings|rows|periods|days|people"
+    r" (?:(?:new|later|earlier|other|more|stored|whole|local|free|further|unknown|open"
+    r"|small|large|old|such) )?(seats|users|lines|events|accounts|entries|findings"
+    r"|rows|periods|days|people"
     r"|commands|invoices|checkpoints|files|bytes|types|columns|prices|renewals|notes"
     r"|figures|holders|keys|tables|addresses|documents|tokens|characters)\b"
 )
+
+VERB = re.compile(r" (?:more )?(are|were|have)\b")
+"""Behind what has commas between its thousands, and so is a number."""
 
 
 @pytest.mark.parametrize(
@@ -76,6 +81,9 @@ def _plurals(tree: ast.AST) -> Iterator[tuple[int, str]]:
             is_limit = re.fullmatch(r"[\w.]*\b_?[A-Z][A-Z_]+(\[.*\])?", name)
             spec = ast.unparse(value.format_spec) if value.format_spec else ""
             is_limit = bool(is_limit) or spec not in {"", "f','"}
-            match = isinstance(after, ast.Constant) and PLURAL.match(str(after.value))
+            behind = str(after.value) if isinstance(after, ast.Constant) else ""
+            match = PLURAL.match(behind)
+            if spec == "f','":
+                match = match or VERB.match(behind)
             if match and not is_limit:
                 yield value.lineno, f"{name}{match[0]}"
