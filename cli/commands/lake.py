@@ -86,7 +86,8 @@ def export(lake: str, segment_events: int | None) -> None:
 
     Seals what is new first, and keeps the checkpoint where SEAT_LEDGER_WITNESS says.
     Whole files are written once; behind them stands a tail that is made anew. No person
-    is in it: an erasure has nothing to do there.
+    is in it: an erasure has nothing to do there. Exit 3 if a manifest that was exported
+    from here was missing.
     """
     from seat_ledger.integrity.service import (  # noqa: PLC0415
         named_witnesses,
@@ -137,13 +138,14 @@ def export(lake: str, segment_events: int | None) -> None:
     else:
         sentence = f"Nothing new to export: the lake is at position {manifest.head}."
     notes = []
-    if done.missing:
+    if done.missing:  # once: the new manifest has another number
         notes.append(
             f"Manifest {done.missing} was exported from here, and the lake had it no "
             "more: somebody removed it. What it named is in this one."
         )
     _remark(notes)
     answer = Answer([row], cells(*row), sentence=sentence, notes=notes, flat=True)
+    answer.exit_code = 3 if done.missing else 0
     answer.known_at = (manifest.head, None)
     emit(answer)
 

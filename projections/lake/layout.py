@@ -420,8 +420,14 @@ def remember(lake: Lake, manifest: Manifest) -> None:
     """Note at home which manifest was the last that was exported from here."""
     path = folder_of(UUID(manifest.ledger)) / _REMEMBERED
     numbers = _remembered(path) | {lake.address: manifest.number}
-    with suppress(OSError):
+    try:
         write_beside(path, json.dumps(numbers, indent=1) + "\n")
+    except OSError as error:
+        raise LedgerError(
+            f"The lake has manifest {manifest.number}, but that it was exported from "
+            f"here could not be noted in {path}: {system_reason(error)}.",
+            try_=way_out(error, "see that this user may write there, then repeat it"),
+        ) from error
 
 
 def exported_from_here(lake: Lake, ledger: str) -> int:
@@ -431,13 +437,26 @@ def exported_from_here(lake: Lake, ledger: str) -> int:
 
 
 def _remembered(path: Path) -> dict[str, int]:
+    """The last manifest of each lake. Raises LedgerError where nobody can tell: a lake
+    would pass from which later ones were removed.
+    """
     try:
         numbers = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        if all(type(number) is int for number in numbers.values()):
+            return dict(numbers)
+        why = "it is in another form"
+    except FileNotFoundError:
         return {}
-    if not isinstance(numbers, dict):
-        return {}
-    return {place: no for place, no in numbers.items() if type(no) is int}
+    except OSError as error:
+        why = system_reason(error)
+    except (ValueError, AttributeError, RecursionError):
+        why = "it is in another form"
+    raise LedgerError(
+        f"{path} cannot be read: {why}. It says which manifests were exported from "
+        "here.",
+        try_="restore it from a backup; or see that no lake lacks its last manifest, "
+        "then remove the file",
+    )
 
 
 def superseded(lake: Lake, manifests: Iterable[Manifest]) -> list[str]:

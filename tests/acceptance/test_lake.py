@@ -363,17 +363,37 @@ def test_an_older_manifest_is_known_where_the_lake_was_exported(lakes: Lakes) ->
         assert removed in done.stderr
     assert not (lakes.folder / "out").exists()
     again = lakes.run("export", lakes.place)
-    assert again.returncode == 0
+    assert again.returncode == 3
     assert "Manifest 2 was exported from here" in again.stdout
     assert [path.stem for path in lakes.manifests] == ["000001", "000003"]
     lakes.json("verify", lakes.place)
+
+
+def test_what_was_exported_from_here_is_never_made_anew_without_a_word(
+    lakes: Lakes,
+) -> None:
+    """A note that is damaged would let a lake pass that lacks its last manifests."""
+    lose_the_last_manifest(lakes)
+    (noted,) = (lakes.folder / "home").glob("ledgers/*/lakes.json")
+    before = noted.read_text()
+    for damaged in ("", "[]", before.replace("2", '"2"'), "[" * 100_000):
+        noted.write_text(damaged)
+        for words in (("export",), ("status",), ("verify",)):
+            done = lakes.run(*words, lakes.place)
+            assert (done.returncode, done.stdout) == (1, ""), (words, damaged[:9])
+            assert f"{noted} cannot be read" in done.stderr
+        assert noted.read_text() == damaged
+    noted.write_text(before)
+    assert lakes.run("status", lakes.place).returncode == 3
 
 
 def test_where_all_manifests_were_removed_the_next_export_says_so(lakes: Lakes) -> None:
     lakes.export()
     shutil.rmtree(lakes.place)
     done = lakes.run("export", lakes.place)
+    assert done.returncode == 3
     assert "Manifest 1 was exported from here" in done.stdout
+    assert lakes.run("export", lakes.place).returncode == 0
     assert [path.stem for path in lakes.manifests] == ["000002"]
 
 
