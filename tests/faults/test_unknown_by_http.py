@@ -67,7 +67,7 @@ def test_r73_an_outcome_that_is_unknown_is_told_as_unknown_by_http(  # noqa: PLR
     assert "Nothing" not in first.text
     proxy.is_final = False
     if key is None:
-        assert "event list -a acme" in first.json()["try"]
+        assert "/v1/event/list?account=acme" in first.json()["try"]
         written = events(database) - before
         api.post(command, path)
         whole = events(database) - before - written
