@@ -7,7 +7,7 @@ page to be sent: HTML, or Markdown.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seat_ledger.cli.output.audit_words import wrong_totals
 from seat_ledger.cli.output.files import need, write_whole
@@ -19,21 +19,43 @@ from seat_ledger.cli.output.finding_words import (
     sums_owed,
 )
 from seat_ledger.cli.output.render import harmless_in_page
-from seat_ledger.domain.calendar import local_date
+from seat_ledger.domain.calendar import ZoneHistory, local_date
 
 if TYPE_CHECKING:
-    from seat_ledger.cli.options.session import Question
+    from datetime import datetime
+
     from seat_ledger.cli.output.i18n import Words
     from seat_ledger.projections.billing.audit import Spool, Summary
     from seat_ledger.projections.billing.audit.findings import AuditFinding
+    from seat_ledger.projections.reader import ConnectedReader, Knowledge
 
 _TITLES = (
     *("invoice", "account", "period", "seat_type", "billed", "right", "difference"),
 )
 
 
+class LetterBasis(Protocol):
+    """What a letter rests on: the ledger as known, a day, and the account's clock."""
+
+    @property
+    def reader(self) -> ConnectedReader:
+        """What answers."""
+
+    @property
+    def knowledge(self) -> Knowledge:
+        """As of which position."""
+
+    @property
+    def zones(self) -> ZoneHistory:
+        """In which zones its times are."""
+
+    @property
+    def now(self) -> datetime:
+        """When it is written."""
+
+
 def write_letter(  # noqa: PLR0913, PLR0917  what an audit is
-    question: Question,
+    basis: LetterBasis,
     path: Path,
     spool: Spool,
     summary: Summary,
@@ -41,13 +63,13 @@ def write_letter(  # noqa: PLR0913, PLR0917  what an audit is
     words: Words,
 ) -> None:
     """Write the letter about an audit's findings. Raises LedgerError."""
-    findings = findings_of(question.reader, spool, question.knowledge)
+    findings = findings_of(basis.reader, spool, basis.knowledge)
     form = path.suffix.lower()
-    write_whole(path, letter(question, findings, summary, name, form, words))
+    write_whole(path, letter(basis, findings, summary, name, form, words))
 
 
 def letter(  # noqa: PLR0913, PLR0917  what an audit is
-    question: Question,
+    basis: LetterBasis,
     findings: list[AuditFinding],
     summary: Summary,
     name: str,
@@ -55,7 +77,7 @@ def letter(  # noqa: PLR0913, PLR0917  what an audit is
     words: Words,
 ) -> str:
     """The letter about findings, as ``.html`` or ``.md``. Raises LedgerError."""
-    facts = _facts(question, findings, summary, name, words)
+    facts = _facts(basis, findings, summary, name, words)
     if form == ".md":
         return _markdown(facts)
     need("jinja2", "reports", "A letter as .html")
@@ -82,7 +104,7 @@ def _differing(summary: Summary, words: Words) -> str:
 
 
 def _facts(
-    question: Question,
+    basis: LetterBasis,
     findings: list[AuditFinding],
     summary: Summary,
     name: str,
@@ -98,7 +120,7 @@ def _facts(
         "letter_intro", lines=lines, name=name, differing=_differing(summary, words)
     )
     owed = owed_in_words(findings, words)
-    zone = question.zones.at(question.now)
+    zone = basis.zones.at(basis.now)
     return {
         "language": words.language,
         "subject": words(
@@ -106,7 +128,7 @@ def _facts(
             invoices=_listed(words, "invoices", invoices),
             accounts=_listed(words, "accounts", accounts),
         ),
-        "day": words.date(local_date(question.now, zone)),
+        "day": words.date(local_date(basis.now, zone)),
         "intro": " ".join([intro, *wrong_totals(summary, words)]),
         "owed": words("letter_in_all", owed=owed),
         "request": _request(findings, words),
@@ -128,7 +150,7 @@ def _facts(
             for row in rows
         ],
         "more": words("letter_more", count=words.number(more)) if more > 0 else "",
-        "basis": words("letter_basis", position=question.knowledge.position),
+        "basis": words("letter_basis", position=basis.knowledge.position),
     }
 
 
