@@ -20,7 +20,10 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": ["string", "null"]}
 INSTANT: Schema = {"type": ["string", "null"], "format": "date-time"}
 DATE: Schema = {"type": ["string", "null"], "format": "date"}
-DATE_OR_INSTANT: Schema = {**TEXT, "description": "A date, or an instant."}
+SINCE: Schema = {
+    **TEXT,
+    "description": "A date, or an instant; null where it has always been so.",
+}
 DECIMAL: Schema = {"type": ["string", "null"], "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}
 EXACT: Schema = {"type": ["string", "null"], "pattern": r"^-?[0-9]+/[0-9]+$"}
 WHOLE: Schema = {"type": ["integer", "null"]}
@@ -55,7 +58,7 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         "until_after",
     ),
     (DATE, " ".join(DATES)),
-    (DATE_OR_INSTANT, "price_since"),
+    (SINCE, "price_since"),
     (DECIMAL, " ".join(DECIMALS)),
     (EXACT, "difference_exact quantity_exact"),
     (

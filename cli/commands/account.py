@@ -38,7 +38,6 @@ from seat_ledger.cli.output.csv_headers import RENEWED
 from seat_ledger.cli.output.printing import emit
 from seat_ledger.cli.output.render import Answer, cells, print_message
 from seat_ledger.cli.output.windows import between_columns, window_sentences
-from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.counting_rules import GRANULARITIES, MODES
 from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused, Conflict
@@ -236,18 +235,14 @@ def list_(question: Question, **_: Any) -> Answer:
         *cells("account", "name", "time_zone", "term_start", "purchased"),
         *cells("assigned"),
         *between_columns(rows, "assigned"),
-        *cells("available"),
-        ("next renewal", _next_renewal),
-        *cells("renewal_due"),
+        *cells("available", "next renewal=renewal_date", "due=renewal_due"),
     ]
-    return question.answer(rows, columns, sentence=f"{counted(len(rows), 'account')}.")
-
-
-def _next_renewal(row: dict[str, Any]) -> str | None:
-    """On which local date of the account (R06); the clock of the list is another."""
-    if row["next_renewal"] is None:
-        return None
-    return times.day_or_time(row["next_renewal"], ZoneHistory(row["time_zone"]))
+    return question.answer(
+        rows,
+        columns,
+        sentence=f"{counted(len(rows), 'account')}.",
+        notes=[times.OWN_DATES],
+    )
 
 
 def _months(count: int) -> str:

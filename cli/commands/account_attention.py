@@ -72,7 +72,8 @@ def attention(
         rows = summed(every, when)
         columns = [
             ("what", lambda row: KINDS[row["kind"]]),
-            *cells("how many=count", "accounts", "amount", "currency", "first=at"),
+            *cells("how many=count", "accounts", "amount", "currency"),
+            ("first", _since),
         ]
     else:
         rows = waiting_in(every, kind, when)
@@ -80,9 +81,9 @@ def attention(
         columns = [
             *cells("account", "how many=count"),
             *cells(*(["amount|not priced", "currency"] if is_money else [])),
-            *cells(*(["since=at"] if kind not in {"idle", "near"} else [])),
-            *cells(*(["on=at"] if kind == "near" else [])),
         ]
+        if kind != "idle":
+            columns.append(("on" if kind == "near" else "since", _since))
     return question.answer(
         rows,
         columns,
@@ -90,6 +91,11 @@ def attention(
         next_command=_next(rows),
         extra={"totals": added(rows, "amount")} if kind else {},
     )
+
+
+def _since(row: dict[str, Any]) -> object:
+    """A date of the account's own calendar, or an instant."""
+    return row["date"] or row["at"]
 
 
 def _sentence(rows: list[dict[str, Any]], kind: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from seat_ledger.domain.values import account_id, as_word
 from seat_ledger.domain.wording import counted
 
 if TYPE_CHECKING:
+    from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.projections.reader import AccountQuestion
 
 _REMIND = (30, 7)
@@ -161,7 +162,7 @@ def advise(question: Question, idle_days: int, **options: Any) -> Answer:
 
     how = unit_prices(options)
     every = _every(question)
-    zones = every[0].account.zones if len(every) == 1 else times.UTC_ZONES
+    zones = {about.account.key: about.account.zones for about in every}
     rows = [row for about in every for row in advice.advised(about, how, idle_days)]
     columns = [
         *([] if question.options["account"] else cells("account")),
@@ -220,7 +221,7 @@ def _priced(rows: list[dict[str, Any]]) -> list[str]:
     return notes
 
 
-def _advice(rows: list[dict[str, Any]], zones: Any) -> str:
+def _advice(rows: list[dict[str, Any]], zones: Mapping[str, ZoneHistory]) -> str:
     """What can be given up, by when, and what that saves in all."""
     if not rows:
         return "There is nothing to give up."
@@ -232,7 +233,7 @@ def _advice(rows: list[dict[str, Any]], zones: Any) -> str:
         if len(accounts) == 1
         else counted(len(accounts), "account")
     )
-    before = times.spelled(first["reduce_before"], zones)
+    before = times.spelled(first["reduce_before"], zones[first["account"]])
     by = f"before {before}" if len(accounts) == 1 else f"the first before {before}"
     return f"{where} can give up {count}, {by}.{_saving(rows)}"
 

@@ -123,7 +123,8 @@ def _answer(question: Question, rows: list[dict[str, Any]], sentence: str) -> An
         sentence=sentence,
         notes=[
             "The price in force at the start of a period applies to the whole period; "
-            "an account's own goes before the one for all."
+            "an account's own goes before the one for all.",
+            *([] if question.options["account"] else [times.OWN_DATES]),
         ],
         next_command="" if rows else try_,
     )

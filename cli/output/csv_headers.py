@@ -36,12 +36,12 @@ _LINE = (
 )
 _PRICE = (
     "account seat_type unit_price currency from first_date until position recorded_at "
-    "actor reason"
+    "actor reason from_date until_date"
 )
 _HEADERS = {
     "account list": (
         "account name time_zone term_start purchased assigned available "
-        "next_renewal renewal_due closed_at assigned_least assigned_most"
+        "next_renewal renewal_due closed_at assigned_least assigned_most renewal_date"
     ),
     "account advise": (
         "account seat_type purchased assigned available pending_reduction idle_days "
@@ -49,7 +49,7 @@ _HEADERS = {
         "amount_until_renewal saved_per_period saved_per_term assigned_least "
         f"assigned_most {_ends('most_held')} {_ends('reduce_by')}"
     ),
-    "account attention": "kind account count accounts amount currency at",
+    "account attention": "kind account count accounts amount currency at date",
     "account renewals": (
         "account name renewal date instant in_days purchased assigned available "
         "pending_reduction renewal_due assigned_least assigned_most"
@@ -196,7 +196,10 @@ _DECIMALS = (
 )
 DECIMALS = frozenset(_DECIMALS.split())
 """Columns whose texts are decimal numbers, money among them."""
-_DATES = "anchor date first first_after first_date period renewal term_start"
+_DATES = (
+    "anchor date first first_after first_date from_date period renewal renewal_date "
+    "term_start until_date"
+)
 DATES = frozenset(_DATES.split())
 """Columns whose texts are local dates, as a rule."""
 

@@ -17,6 +17,8 @@ from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
 UTC_ZONES = ZoneHistory("UTC")
+OWN_DATES = "Dates are those of each account's own time zone."
+"""The note below dates of several accounts; what has a time is on one clock."""
 _POSITION = re.compile(r"#?(\d{1,40})", re.ASCII)
 
 

@@ -79,6 +79,7 @@ def page(  # noqa: PLR0913  where to look, and how far
 
 
 def _in_list(account: AccountFacts, as_of: datetime, totals: list[Row]) -> Row:
+    renewal = account.next_renewal(as_of)
     return {
         "account": account.key,
         "name": account.name,
@@ -87,11 +88,12 @@ def _in_list(account: AccountFacts, as_of: datetime, totals: list[Row]) -> Row:
         "purchased": sum(row["purchased"] for row in totals),
         "assigned": sum(row["assigned"] for row in totals),
         "available": sum(row["available"] for row in totals),
-        "next_renewal": account.next_renewal(as_of)["instant"],
+        "next_renewal": renewal["instant"],
         "renewal_due": account.renewal_due(as_of),
         "closed_at": account.calendar.closed_at,
         "assigned_least": sum(row["assigned_least"] for row in totals),
         "assigned_most": sum(row["assigned_most"] for row in totals),
+        "renewal_date": renewal["date"],
     }
 
 

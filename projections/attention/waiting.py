@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from seat_ledger.domain.calendar import local_date
 from seat_ledger.projections.attention import AccountAttention
 from seat_ledger.projections.billing.idle_cost import sums
 from seat_ledger.projections.reader import Row
@@ -46,6 +47,7 @@ def summed(every: Iterable[AccountAttention], moment: Moment) -> list[Row]:
                 kind,
                 sum(row["count"] for row in rows),
                 min((row["at"] for row in rows if row["at"]), default=None),
+                date=min((row["date"] for row in rows if row["date"]), default=None),
                 accounts=len({row["account"] for row in rows}),
                 amount=amounts[0][0] if amounts else None,
                 currency=code,
@@ -75,19 +77,26 @@ def row_of(kind: str, count: int, at: datetime | None = None, **fields: Any) -> 
         "amount": fields.get("amount"),
         "currency": fields.get("currency"),
         "at": at,
+        "date": fields.get("date"),
     }
+
+
+def _of_account(waiting: AccountAttention, kind: str, count: int, at: datetime) -> Row:
+    """A row with an instant at which a date of the account begins: that date too."""
+    account = waiting.account
+    day = local_date(at, account.zones.at(at))
+    return row_of(kind, count, at, account=account.key, date=day)
 
 
 def _due(waiting: AccountAttention, moment: Moment) -> Iterator[Row]:
     if waiting.due_at <= moment.as_of:
-        yield row_of("due", 1, waiting.due_at, account=waiting.account.key)
+        yield _of_account(waiting, "due", 1, waiting.due_at)
 
 
 def _near(waiting: AccountAttention, moment: Moment) -> Iterator[Row]:
     day = waiting.renewal["date"]
     if day is not None and day <= moment.today + timedelta(days=NEAR_DAYS):
-        at = waiting.renewal["instant"]
-        yield row_of("near", 1, at, account=waiting.account.key)
+        yield _of_account(waiting, "near", 1, waiting.renewal["instant"])
 
 
 def _idle(waiting: AccountAttention, _: Moment) -> Iterator[Row]:
@@ -113,8 +122,7 @@ def _findings(waiting: AccountAttention, _: Moment) -> Iterator[Row]:
 
 def _late(waiting: AccountAttention, _: Moment) -> Iterator[Row]:
     if waiting.late and waiting.invoiced is not None:
-        at = waiting.invoiced.ends
-        yield row_of("late", waiting.late, at, account=waiting.account.key)
+        yield _of_account(waiting, "late", waiting.late, waiting.invoiced.ends)
 
 
 def _lists(waiting: AccountAttention, moment: Moment) -> Iterator[Row]:

@@ -9,7 +9,12 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
-from seat_ledger.domain.calendar import BillingPeriod
+from seat_ledger.domain.calendar import (
+    BillingPeriod,
+    ZoneHistory,
+    first_instant,
+    local_date,
+)
 from seat_ledger.domain.money import Currency
 from seat_ledger.domain.price_book import ListPrice, PriceList
 from seat_ledger.domain.wording import enumerated
@@ -178,6 +183,8 @@ def listed(
     rows = _rows(reader, known_at, numbers)
     rows.sort(key=lambda row: (row["account_no"], row["seat_type"], row["currency"]))
     actors = reader.actors(row["actor"] for row in rows)
+    nos = {row["account_no"] for row in rows} - {FOR_ALL}
+    zones = {each.no: each.zones for each in reader.accounts(known_at, nos)}
     prices = [
         {
             "account": row["account_key"],
@@ -191,6 +198,8 @@ def listed(
             "recorded_at": utc(row["recorded_at"]),
             "actor": actors[row["actor"]],
             "reason": row["reason"],
+            "from_date": _first_date(row, zones.get(row["account_no"])),
+            "until_date": None,
         }
         for row in rows
     ]
@@ -204,6 +213,16 @@ def _end_by_the_next(prices: Sequence[Row]) -> None:
         names = ("account", "seat_type", "currency")
         if all(price[name] == following[name] for name in names):
             price["until"] = following["from"]
+            price["until_date"] = following["from_date"]
+
+
+def _first_date(row: Row, zones: ZoneHistory | None) -> str | None:
+    """The date of an account's calendar with whose beginning a price holds."""
+    at = utc(row["effective_at"])
+    if row["first_date"] is not None or zones is None:
+        return row["first_date"] and str(row["first_date"])
+    day = local_date(at, zones.at(at))
+    return str(day) if first_instant(day, zones.at(at)) == at else None
 
 
 def start_of(period: BillingPeriod) -> tuple[datetime, date]:

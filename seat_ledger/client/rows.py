@@ -52,6 +52,7 @@ class AccountAttentionRow(Frozen):
     amount: Decimal | None = None
     currency: str | None = None
     at: dt.datetime | None = None
+    date: dt.date | None = None
 
 
 class AccountListRow(Frozen):
@@ -69,6 +70,7 @@ class AccountListRow(Frozen):
     closed_at: dt.datetime | None = None
     assigned_least: int | None = None
     assigned_most: int | None = None
+    renewal_date: dt.date | None = None
 
 
 class AccountRenewalsRow(Frozen):
@@ -480,6 +482,8 @@ class PriceHistoryRow(Frozen):
     recorded_at: dt.datetime
     actor: str | None = None
     reason: str | None = None
+    from_date: dt.date | None = None
+    until_date: dt.date | None = None
 
 
 class PriceListRow(Frozen):
@@ -496,6 +500,8 @@ class PriceListRow(Frozen):
     recorded_at: dt.datetime | None = None
     actor: str | None = None
     reason: str | None = None
+    from_date: dt.date | None = None
+    until_date: dt.date | None = None
 
 
 class ProjectionStatusRow(Frozen):

@@ -132,7 +132,8 @@ def test_r90_a_file_of_prices_goes_before_the_book(book: Book) -> None:
                     "2025-08-01")["rows"]  # fmt: skip
     assert rows[0]["amount"] == "165.50"
     (row,) = document(book, *JUNE, *of_file)["rows"]
-    assert (row["price_source"], row["price_entry"]) == ("file", None)
+    named = ("price_source", "price_entry", "price_since")
+    assert [row[name] for name in named] == ["file", None, None]
     for text, problem in (
         ("seat_type,unit_price\n", "has no column currency"),
         (f"seat_type,unit_price,currency\n{PRO},1.2.3,EUR\n", "prices.csv:2:"),
