@@ -42,6 +42,7 @@ def _figure_keys() -> str:
 
 _BESIDE = {
     "account attention": "totals?[].currency totals?[].amount",
+    "account renewals": "totals[].currency totals[].amount",
     "account advise": (
         f"{keys_within('totals[]', 'currency amount_until_renewal')} "
         f"{keys_within('totals[]', 'saved_per_period saved_per_term')}"

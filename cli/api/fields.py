@@ -77,10 +77,11 @@ _KINDS: tuple[tuple[Schema, str], ...] = (
         "known_at lag_events line lines match missing more_findings most_held "
         "most_held_least most_held_most reduce_by_least reduce_by_most "
         "new_bytes new_files not_known_at_issue not_priced number of_accounts "
-        "opened_by opening over pending_reduction pid position price_entry program "
-        "purchased purchased_by reduce_by removed_files renewals renewals_processed "
-        "retired retired_by reversed_by rows sealed seconds stuck_at term_months "
-        "unassigned under unexpected unpriced until_position version voided "
+        "opened_by opening over pending_reduction periods pid position price_entry "
+        "program purchased purchased_by reduce_by removed_files renewals "
+        "renewals_processed retired retired_by reversed_by rows sealed seconds "
+        "stuck_at term_months "
+        "to_renew unassigned under unexpected unpriced until_position version voided "
         "within_windows witnessed wrong_at_issue",
     ),
     (NUMBER, "cpu_seconds events_per_second lag_seconds peak_mib"),
@@ -153,7 +154,9 @@ _ALWAYS = {
     "account attention": "kind count accounts",
     "account advise": "account seat_type purchased assigned available",
     "account list": "account name time_zone term_start purchased assigned available",
-    "account renewals": "account name renewal date instant in_days renewal_due",
+    "account renewals": (
+        "account name renewal date instant in_days renewal_due to_renew"
+    ),
     "account show": "account name opened_at time_zone term_start totals renewal_due",
     "billing compare": "account seat_type mode entries",
     "billing counts": (
@@ -195,6 +198,7 @@ _ALWAYS_INSIDE = {
         "position actor recorded_at",
     ),
     "called_then": "user",
+    "renewal_lines": "seat_type to_renew period periods",
     "totals": (
         "seat_type purchased assigned available pending_reduction assigned_least "
         "assigned_most"
@@ -211,6 +215,10 @@ _INSIDE = {
     "price_parts": (
         "period quantity quantity_exact unit_price currency amount amount_least "
         "amount_most price_source price_entry price_since"
+    ),
+    "renewal_lines": (
+        "seat_type to_renew period periods unit_price currency price_source "
+        "price_entry price_since amount"
     ),
     "set_aside": "account position event stream version reason since",
     "totals": (

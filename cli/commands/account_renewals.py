@@ -53,38 +53,52 @@ _REMIND = (30, 7)
     metavar="FILE.ics",
     help="Write them to an iCalendar file as well, with reminders.",
 )
+@option_typed_prices
+@option_price_file
+@option_currency
 @option_as_of
 @reading
 def renewals(
-    question: Question, within: str | None, calendar: Path | None, **_: Any
+    question: Question, within: str | None, calendar: Path | None, **options: Any
 ) -> Answer:
-    """When contracts renew, the next first, and how many seats are unused.
+    """When contracts renew, the next first, how many seats, and at what cost.
 
     What is to be given up has to be asked for before the renewal's instant.
     """
     from seat_ledger.projections import accounts  # noqa: PLC0415
+    from seat_ledger.projections.accounts import renewal_cost  # noqa: PLC0415
+    from seat_ledger.projections.billing.totals import added  # noqa: PLC0415
 
     if calendar is not None:
         check_target(calendar, "A calendar", ".ics")
     today = local_date(question.as_of, question.zones.at(question.as_of))
     last = parse_ahead(within, today) if within else None
-    rows = accounts.renewals(accounts.renewing(_every(question), last))
+    renewing = accounts.renewing(_every(question), last)
+    rows = renewal_cost.renewals(renewing, unit_prices(options))
     if calendar is not None:
         stamp = question.knowledge.recorded_at or question.now
         write_whole(calendar, calendar_text(map(_entry, rows), stamp))
         print_message(f"{calendar}: {counted(len(rows), 'renewal')}.")
+    lines = [line for row in rows for line in row["renewal_lines"]]
+    totals = added(lines, "amount")
+    is_short = any(row["not_priced"] for row in rows)
     columns = [
-        *cells("account", "date", "in days=in_days", "purchased", "assigned"),
+        *cells(*([] if question.options["account"] else ["account"]), "date"),
+        *cells("in days=in_days"),
+        *(cells("due=renewal_due") if any(row["renewal_due"] for row in rows) else []),
+        *cells("to renew=to_renew", "unused=available"),
         *between_columns(rows, "assigned"),
-        *cells("unused=available", "to be retired=pending_reduction", "name"),
+        *cells(*(["unit price=unit_price", "amount"] if totals else [])),
+        *cells(*(["currency"] if len(totals) > 1 else [])),
+        *cells(*(["not priced=not_priced"] if totals and is_short else [])),
     ]
-    if any(row["renewal_due"] for row in rows):
-        columns[3:3] = cells("due=renewal_due")
     when = f" within {within}" if within else ""
     return question.answer(
         rows,
         columns,
-        sentence=_renew(rows, when),
+        sentence=_renew(rows, when) + _term_cost(rows),
+        notes=_renewal_notes(rows, lines),
+        extra={"totals": totals},
         next_command=f"seat-ledger account advise --account "
         f"{as_word(rows[0]['account'])}"
         if rows
@@ -110,11 +124,53 @@ def _renew(rows: list[dict[str, Any]], when: str) -> str:
     """How many contracts renew, and how many seats nobody holds."""
     if not rows:
         return f"No contract renews{when}."
-    unused = sum(row["available"] - row["pending_reduction"] for row in rows)
     renew = "1 contract renews" if len(rows) == 1 else f"{len(rows)} contracts renew"
-    if unused <= 0:
-        return f"{renew}{when}."
-    return f"{renew}{when}, with {counted(unused, 'seat')} that nobody holds."
+    seats = counted(sum(row["to_renew"] for row in rows), "seat")
+    unused = sum(row["available"] - row["pending_reduction"] for row in rows)
+    without = f"; nobody holds {unused:,} of them" if unused > 0 else ""
+    return f"{renew}{when}, with {seats}{without}."
+
+
+def _term_cost(rows: list[dict[str, Any]]) -> str:
+    """What the next terms come to, and how many seats have no price (R93)."""
+    from seat_ledger.projections.billing.idle_cost import sums_of  # noqa: PLC0415
+
+    lines = [line for row in rows for line in row["renewal_lines"]]
+    if not (sums := sums_of(lines, "amount")):
+        return ""
+    unpriced = sum(row["not_priced"] for row in rows)
+    without = f"; {counted(unpriced, 'seat')} not priced" if unpriced else ""
+    term = "The next term costs" if len(rows) == 1 else "Their next terms cost"
+    return f" {term} {sums}{without}."
+
+
+def _renewal_notes(
+    rows: list[dict[str, Any]], lines: list[dict[str, Any]]
+) -> Iterator[str]:
+    """How an amount comes about, line by line where it is one account's (R91)."""
+    if not any(line["amount"] is not None for line in lines):
+        if lines:
+            yield "Without prices nothing is said of money: seat-ledger price list."
+        return
+    for line in lines if len(rows) == 1 else ():
+        yield f"{_line_in_words(line)}."
+    yield (
+        "Amount: the seats to renew for each period of the next term, at the price in "
+        "force at its start."
+    )
+
+
+def _line_in_words(line: dict[str, Any]) -> str:
+    """The seats of a type in the next term, and what they cost."""
+    seats = f"{line['seat_type']}: {counted(line['to_renew'], 'seat')}"
+    if line["amount"] is None:
+        return f"{seats} not priced"
+    code = f" {line['currency']}" if line["currency"] else ""
+    return (
+        f"{seats} at {line['unit_price']}{code} for "
+        f"{counted(line['periods'], 'period')} from {line['period']}: "
+        f"{line['amount']}{code}"
+    )
 
 
 def _entry(row: dict[str, Any]) -> DayEntry:
@@ -126,7 +182,8 @@ def _entry(row: dict[str, Any]) -> DayEntry:
         day=row["date"],
         summary=f"{row['account']}: renewal {row['renewal']}, "
         f"{counted(unused, 'seat')} unused",
-        description=f"{row['name']}: {held}, {unused} unused, {retired} to be retired. "
+        description=f"{row['name']}: {held}, {unused} unused, {retired} to be retired."
+        f"{_term_cost([row])} "
         f"Until then: seat-ledger account advise --account {as_word(row['account'])}",
         remind_before=_REMIND,
     )

@@ -52,7 +52,8 @@ _HEADERS = {
     "account attention": "kind account count accounts amount currency at date",
     "account renewals": (
         "account name renewal date instant in_days purchased assigned available "
-        "pending_reduction renewal_due assigned_least assigned_most"
+        "pending_reduction renewal_due assigned_least assigned_most to_renew "
+        "unit_price currency amount not_priced renewal_lines"
     ),
     "account let-read": "login account is_new",
     "account readers": "login account granted_at granted_by works",

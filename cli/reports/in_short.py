@@ -23,8 +23,9 @@ from seat_ledger.cli.output.windows import is_open
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.money import Currency, rounded
 from seat_ledger.domain.values import as_word
-from seat_ledger.projections import accounts, billing
+from seat_ledger.projections import billing
 from seat_ledger.projections.accounts import advice
+from seat_ledger.projections.accounts.renewal_cost import renewals
 from seat_ledger.projections.billing import idle, kept_findings
 from seat_ledger.projections.billing.audit import Summary
 from seat_ledger.projections.billing.audit.findings import AuditFinding
@@ -203,7 +204,7 @@ class AccountInShort:
             yield words("short_findings"), text
 
     def _renewal(self) -> Iterator[Line]:
-        (row,) = accounts.renewals([self.question])
+        (row,) = renewals([self.question], Priced())
         words = self.words
         if row["date"] is None:
             return

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from operator import itemgetter
 
-from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.values import FOREVER, account_id
 from seat_ledger.projections import holdings
 from seat_ledger.projections.reader import (
@@ -166,36 +165,3 @@ def renewing(
         if row["date"] is not None and (last is None or row["date"] <= last)
     ]
     return [question for _, _, question in sorted(within, key=itemgetter(0, 1))]
-
-
-def renewals(questions: Sequence[AccountQuestion]) -> list[Row]:
-    """The next renewal of each of some accounts, and what is pending for it.
-
-    `in_days` are local dates from the moment on; fewer than none for one that is due.
-    """
-    if not questions:
-        return []
-    reader, _, known_at, as_of = questions[0]
-    numbers = [question.account.no for question in questions]
-    totals = holdings.totals_of(reader, numbers, known_at, as_of)
-    return [_renewal(question, totals[question.account.no]) for question in questions]
-
-
-def _renewal(question: AccountQuestion, totals: list[Row]) -> Row:
-    account, as_of = question.account, question.as_of
-    following = account.next_renewal(as_of)
-    day = following["date"]
-    today = local_date(as_of, account.zones.at(as_of))
-    counts = ["purchased", "assigned", "available", "pending_reduction"]
-    ends = ["assigned_least", "assigned_most"]
-    return {
-        "account": account.key,
-        "name": account.name,
-        "renewal": following["number"],
-        "date": day,
-        "instant": following["instant"],
-        "in_days": None if day is None else (day - today).days,
-        **{name: sum(row[name] for row in totals) for name in counts},
-        "renewal_due": account.renewal_due(as_of),
-        **{name: sum(row[name] for row in totals) for name in ends},
-    }

@@ -142,15 +142,21 @@ class Questions(ABC):
         *,
         account: str | None = None,
         within: str | None = None,
+        unit_price: Sequence[str] = (),
+        currency: str | None = None,
         as_of: Moment | None = None,
         known_at: Moment | int | None = None,
     ) -> Document[AccountRenewalsRow]:
-        """When contracts renew, the next first, and how many seats are unused.
+        """When contracts renew, the next first, how many seats, and at what cost.
 
         What is to be given up has to be asked for before the renewal's instant.
 
         :param account: Only this account.
         :param within: Only renewals within this time: 90d, 6w, 3mo or 1y.
+        :param unit_price: The price of one seat of a type for one whole period; can
+            be repeated.
+        :param currency: The currency that amounts are rounded to, such as EUR (ISO
+            4217).
         :param as_of: The moment to answer for; by default now. See 'seat-ledger help
             time'.
         :param known_at: Use only what was known then: a position or a moment.
@@ -161,6 +167,8 @@ class Questions(ABC):
             {
                 "account": account,
                 "within": within,
+                "unit_price": unit_price,
+                "currency": currency,
                 "as_of": as_of,
                 "known_at": known_at,
             },

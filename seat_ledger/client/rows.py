@@ -89,6 +89,12 @@ class AccountRenewalsRow(Frozen):
     renewal_due: bool
     assigned_least: int | None = None
     assigned_most: int | None = None
+    to_renew: int
+    unit_price: Decimal | None = None
+    currency: str | None = None
+    amount: Decimal | None = None
+    not_priced: int | None = None
+    renewal_lines: tuple[dict[str, Any], ...] | None = None
 
 
 class NextRenewal(Frozen):

@@ -144,6 +144,48 @@ def test_renewals_are_in_order_and_within_a_time(e: Program) -> None:
     assert e.run(*words, "--within", "soon").returncode == 2
 
 
+def test_r91_a_renewal_costs_each_period_of_its_term_at_the_price_of_its_start(
+    e: Program, tmp_path: Path
+) -> None:
+    book = tmp_path / "prices.csv"
+    lines = [f"{PRO},90.00,EUR,2025-03-05", f"{PRO},99.99,EUR,2026-09-05"]
+    head = "seat_type,unit_price,currency,from"
+    book.write_text("\n".join([head, *lines, ""]), "utf-8")
+    words = ("account", "renewals", "--as-of", "2025-12-10", "--prices", book)
+    document = e.json(*words, *ON)
+    (row,) = document["rows"]
+    # Six periods from 5 March 2026 of 6 seats at 90.00, then six at 99.99.
+    assert (row["to_renew"], row["not_priced"]) == (7, 1)
+    assert (row["unit_price"], row["currency"]) == (None, "EUR")
+    assert row["amount"] == "6839.64"
+    assert document["totals"] == [{"currency": "EUR", "amount": "6839.64"}]
+    priced = [
+        (line["period"], line["periods"], line["unit_price"], line["amount"])
+        for line in row["renewal_lines"]
+        if line["seat_type"] == PRO
+    ]
+    assert priced == [
+        ("2026-03-05", 6, "90.00", "3240.00"),
+        ("2026-09-05", 6, "99.99", "3599.64"),
+    ]
+    text = e.run(*words, *ON).stdout
+    assert "The next term costs 6839.64 EUR; 1 seat not priced." in text
+    line = f"{PRO}: 6 seats at 99.99 EUR for 6 periods from 2026-09-05: 3599.64 EUR."
+    assert line in text
+    assert f"{START}: 1 seat not priced." in text
+
+
+def test_r93_a_renewal_without_a_price_is_not_counted_as_nothing(e: Program) -> None:
+    words = ("account", "renewals", "--as-of", "2025-12-10")
+    document = e.json(*words)
+    assert document["totals"] == []
+    assert {row["amount"] for row in document["rows"]} == {None}
+    assert "Without prices nothing is said of money" in e.run(*words).stdout
+    text = e.run(*words, *PRICED).stdout
+    assert "Their next terms cost 6480.00 EUR; 1 seat not priced." in text
+    assert "total EUR" in text
+
+
 def test_renewals_go_into_a_calendar(e: Program, tmp_path: Path) -> None:
     file = tmp_path / "renewals.ics"
     words = ("account", "renewals", "--as-of", "2025-12-10", "--calendar")
@@ -158,6 +200,11 @@ def test_renewals_go_into_a_calendar(e: Program, tmp_path: Path) -> None:
         row.startswith("DESCRIPTION:E\\; BV\\, of: 3 of 7 seats") for row in lines
     )
     assert lines.count("TRIGGER:-P30D") == 2
+    assert "cost" not in text
+    priced = tmp_path / "priced.ics"
+    assert e.run(*words, priced, *PRICED).returncode == 0
+    unfolded = priced.read_bytes().decode().replace("\r\n ", "")
+    assert "The next term costs 6480.00 EUR\\; 1 seat not priced." in unfolded
     e.run(*words, file)
     assert file.read_bytes().decode() == text  # an entry keeps its UID: replaced
     assert e.run(*words, tmp_path / "renewals.csv").returncode == 2

@@ -13,7 +13,9 @@ from seat_ledger.cli.console.request import PAGE, Page, PageRequest
 from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.moments import parse_ahead
 from seat_ledger.projections import accounts, holdings
+from seat_ledger.projections.accounts import renewal_cost
 from seat_ledger.projections.billing import idle
+from seat_ledger.projections.billing.prices import Priced
 from seat_ledger.projections.billing.totals import added
 from seat_ledger.projections.reader import AccountFacts, AccountQuestion
 
@@ -48,7 +50,7 @@ def renewals(request: PageRequest) -> Page:
     renewing = order.applied(_renewing(request, last))
     skip = request.start(len(renewing))
     shown = renewing[skip : skip + PAGE] if request.wants_page else renewing
-    rows = accounts.renewals(_questions(request, shown))
+    rows = renewal_cost.renewals(_questions(request, shown), Priced())
 
     def fill() -> dict[str, Any]:
         onward = request.paged("renewals", skip, len(renewing), **order.identity)
@@ -63,11 +65,15 @@ def renewals(request: PageRequest) -> Page:
             "spans": spans,
             "scope": scope,
             "order": order,
+            "cost": any(row["amount"] for row in rows),
             **onward,
         }
 
     title = request.words("renewals")
-    return Page("renewals", title, request.answer(rows), fill, order.identity)
+    lines = [line for row in rows for line in row["renewal_lines"]]
+    extra = {"totals": added(lines, "amount")}
+    answer = request.answer(rows, extra=extra)
+    return Page("renewals", title, answer, fill, order.identity)
 
 
 def _renewing(request: PageRequest, last: date | None) -> list[AccountFacts]:
