@@ -243,7 +243,7 @@ def _notes(rows: list[Row], open_rows: list[Row], question: Question) -> list[st
     """The rules that the rows were counted by, and what prices are for, in words."""
     rules = dict.fromkeys((row["mode"], row["granularity"]) for row in rows)
     notes = [*rules_in_words(rules), *priced_in_words(rows)]
-    notes += prices_in_words(rows, question.zones)
+    notes += prices_in_words(rows, question.zones_of)
     notes += unended_in_words(rows)
     if any(is_open(row, *_FIGURES) for row in open_rows):
         notes.append(OPEN_FIGURES)

@@ -82,7 +82,7 @@ def explain(question: Question, **options: Any) -> Answer:
         explanation.rows,
         _part_columns(explanation),
         sentence=_explained(question, query, explanation),
-        notes=_why(explanation),
+        notes=_why(question, explanation),
         windows=list(explanation.windows),
         next_command=_look(explanation),
         extra=_figure(question, query, explanation),
@@ -230,11 +230,11 @@ def _entries(row: dict[str, Any]) -> str:
     return f"{row['opened_by']} to {closed}" if closed else str(row["opened_by"])
 
 
-def _why(explanation: Explanation) -> list[str]:
+def _why(question: Question, explanation: Explanation) -> list[str]:
     figure = explanation.figure
     return [
         *priced_in_words([figure] if figure else []),
-        *prices_in_words([figure] if figure else []),
+        *prices_in_words([figure] if figure else [], question.zones_of),
         *rules_in_words([explanation.rule]),
         "The parts add up to the figure exactly; amounts are rounded by largest "
         "remainder.",

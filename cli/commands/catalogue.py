@@ -27,8 +27,9 @@ def list_(question: Question, **_: Any) -> Answer:
     columns = [
         *cells("seat_type"),
         ("seats a user", lambda row: _SEATS_A_USER[row["exclusive"]]),
-        *cells("state", "since=effective_at", "actor", "reason"),
     ]
+    if any(row["position"] for row in rows) or not rows:
+        columns += cells("state", "since=effective_at", "actor", "reason")
     count = counted(len(rows), "seat type")
     past = sum(1 for row in rows if row["state"] == "withdrawn")
     withdrawn = f", {past} of them withdrawn" if past else ""

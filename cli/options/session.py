@@ -743,6 +743,11 @@ class Question:
             return times.UTC_ZONES
         return self.reader.account(self.only_account, self.knowledge).zones
 
+    def zones_of(self, row: Mapping[str, Any]) -> ZoneHistory:
+        """The zones of a row's account; of the answer where it names none."""
+        key = row.get("account")
+        return self.reader.account(key, self.knowledge).zones if key else self.zones
+
     def settle(self, before: datetime | None) -> None:
         """Let no event be recorded before an instant any more (R78).
 

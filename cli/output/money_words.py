@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from seat_ledger.domain.calendar import ZoneHistory, local_date
+from seat_ledger.domain.calendar import local_date
 from seat_ledger.domain.wording import enumerated
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.projections.billing.totals import Sum
 
 Row = dict[str, Any]
@@ -50,10 +52,15 @@ _PRICED = {
 }
 
 
-def prices_in_words(rows: Iterable[Row], zones: ZoneHistory | None = None) -> list[str]:
-    """A note of the prices that the amounts came from, and for what (R91)."""
+def prices_in_words(
+    rows: Iterable[Row], zones_of: Callable[[Row], ZoneHistory]
+) -> list[str]:
+    """A note of the prices that the amounts came from, and for what (R91).
+
+    Since when one holds is a date of the account's, whose zones a row names.
+    """
     rows = list(rows)
-    listed = dict.fromkeys(
+    listed = {
         (
             row.get("seat_type"),
             part["unit_price"],
@@ -61,17 +68,18 @@ def prices_in_words(rows: Iterable[Row], zones: ZoneHistory | None = None) -> li
             part["price_source"],
             part["price_entry"],
             part["price_since"],
-        )
+        ): row
         for row in rows
         for part in (row.get("price_parts") or [row])
         if part["unit_price"]
-    )
+    }
     if not listed:
         return []
-    texts = [_price(*price, zones=zones) for price in listed]
-    if len(texts) > _MOST_NAMED:
-        more = len(texts) - _MOST_NAMED
-        texts = [*texts[:_MOST_NAMED], f"{more} more (price_source in --format json)"]
+    named = islice(listed.items(), _MOST_NAMED)
+    texts = [_price(*price, zones=zones_of(row)) for price, row in named]
+    if len(listed) > _MOST_NAMED:
+        more = len(listed) - _MOST_NAMED
+        texts = [*texts, f"{more} more (price_source in --format json)"]
     return [f"Prices: {'; '.join(texts)}."]
 
 
@@ -83,7 +91,7 @@ def _price(  # noqa: PLR0913, PLR0917  the parts of a sentence
     entry: int | None,
     since: datetime | date | None,
     *,
-    zones: ZoneHistory | None,
+    zones: ZoneHistory,
 ) -> str:
     price = " ".join(filter(None, (seat_type, unit_price, currency)))
     if source == "given":
@@ -93,7 +101,7 @@ def _price(  # noqa: PLR0913, PLR0917  the parts of a sentence
         return f"{price}{from_}, of the file"
     day = since
     if hasattr(since, "hour"):
-        day = local_date(since, (zones or ZoneHistory("UTC")).at(since))  # type: ignore[arg-type]
+        day = local_date(since, zones.at(since))  # type: ignore[arg-type]
     whose = "the account's own" if source == "account" else "for all accounts"
     return f"{price} from {day}, {whose} (entry {entry})"
 

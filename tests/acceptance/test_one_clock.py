@@ -172,6 +172,22 @@ def test_in_a_list_of_several_accounts_their_dates_are_their_own(
     assert f"Times in {zone}." in done.stdout
 
 
+def test_r91_the_price_of_an_amount_has_a_date_of_the_account(
+    program: Program,
+) -> None:
+    on, at = {"account": "noon"}, "2025-03-05"
+    buy = {"op": "buy_seats", **on, "seat_type": PRO, "quantity": 1, "effective_at": at}
+    price = {"op": "set_price", **on, "seat_type": PRO, "unit_price": "9.00"}
+    price |= {"currency": "EUR", "effective_at": at}
+    opened = {**ZONED, **on, "time_zone": "Europe/Amsterdam", "term_start": at}
+    done = program.lines({**opened, "effective_at": at}, buy, price)
+    assert done.returncode == 0, done.stderr
+    of_type = ("-a", "noon", "--seat-type", PRO)
+    for words in (("counts", "--all"), ("explain", *of_type)):
+        text = program.run("billing", *words, "--period", at).stdout
+        assert f"Prices: {PRO} 9.00 EUR from {at}, the account's own" in text, words
+
+
 def line_of(program: Program, words: str, key: str) -> str:
     return lines_of(program, words, key)[0]
 
