@@ -271,7 +271,7 @@ def _seals(session: Session) -> str:
     """Whether what is sealed and what is kept elsewhere is all there."""
     report = service.status(session.conninfo(), session.database)
     if report.lacking:
-        raise LedgerError(report.lacking, try_="seat-ledger integrity verify")
+        raise LedgerError(report.lacking, try_=report.try_)
     return report.message
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from seat_ledger.domain.values import shown
 from seat_ledger.domain.wording import counted
 from seat_ledger.errors import (
     CommandRefused,
@@ -87,9 +88,23 @@ class SealedHere(NamedTuple):
 
 
 def named_witnesses() -> list[Path]:
-    """The places that ``SEAT_LEDGER_WITNESS`` names."""
-    named = os.environ.get("SEAT_LEDGER_WITNESS", "").split(os.pathsep)
-    return [Path(place) for place in named if place]
+    """The places that ``SEAT_LEDGER_WITNESS`` names. Raises InvalidInput."""
+    value = os.environ.get("SEAT_LEDGER_WITNESS")
+    named = value.split(os.pathsep) if value else []
+    if not all(named):
+        raise InvalidInput(
+            f"SEAT_LEDGER_WITNESS names a place with an empty name: {shown(value)}.",
+            try_=f"separate places with one {os.pathsep!r}, and end with none",
+        )
+    return [Path(place) for place in named]
+
+
+def _distinct(places: Sequence[Path]) -> list[Path]:
+    """Places, each once however it is written."""
+    by_place: dict[str, Path] = {}
+    for place in places:
+        by_place.setdefault(os.path.realpath(place), place)
+    return [*by_place.values()]
 
 
 def seal_here(
@@ -106,6 +121,7 @@ def seal_here(
     checkpoints at home are missing and not to be restored, and as :func:`seal`.
     """
     here = open_home(conninfo, database, options.key)
+    places = _distinct(places)
     contents = [witnesses.prepare(place) for place in places]
     here = _adopted(here, options)
     if not options.restores_checkpoints:
@@ -371,7 +387,11 @@ def verify_here(
         here = _sealed_elsewhere(here, places)
     verifier = _verifier(here, keys.public_key)
     result = verify(
-        conninfo, verifier, places, at_home=here.checkpoints, processes=processes
+        conninfo,
+        verifier,
+        _distinct(places),
+        at_home=here.checkpoints,
+        processes=processes,
     )
     if lost := _lost_at_home(here):
         result.findings.append(Finding("witness", None, lost))
@@ -484,6 +504,7 @@ class Status(NamedTuple):
 
     message: str
     lacking: str | None = None
+    try_: str | None = "seat-ledger integrity verify"
 
 
 def status(conninfo: str, database: str | None) -> Status:
@@ -498,7 +519,7 @@ def status(conninfo: str, database: str | None) -> Status:
             count, head = tiles.reached(connection)
     except psycopg.errors.InsufficientPrivilege:
         return Status("not shown to this login")
-    places = [*named_witnesses(), here.checkpoints]
+    places = _distinct([*named_witnesses(), here.checkpoints])
     contents = [witnesses.read(place) for place in places]
     try:
         verifier = here.keys.verifier() if here.keys.exist else None
@@ -513,6 +534,7 @@ def status(conninfo: str, database: str | None) -> Status:
     return (
         _lacks_events(latest, own, count, head)
         or _lacks_evidence(contents, own, here)
+        or _lacks_key(here)
         or _is_sealed(latest, own, count)
     )
 
@@ -583,6 +605,17 @@ def _lacks_evidence(
         return Status("", here.missing_key().message)
     if lost := _lost_at_home(here):
         return Status("", lost)
+    return None
+
+
+def _lacks_key(here: Home) -> Status | None:
+    """Whether the key beside the checkpoints could not sign, where it may be read."""
+    if not os.access(here.keys.private, os.R_OK):
+        return None
+    try:
+        here.keys.signer()
+    except LedgerError as error:
+        return Status("", error.message, error.try_)
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seat_ledger.errors import IntegrityFailure, LedgerError, NotFound
+from seat_ledger.errors import IntegrityFailure, InvalidInput, LedgerError, NotFound
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys
 from seat_ledger.integrity.note import Signer
@@ -354,3 +354,58 @@ def test_a_witness_that_lost_its_checkpoints_gets_none_without_a_word(
     options = SealOptions(restores_checkpoints=True)
     service.seal_here(database, None, [place], options=options)
     assert findings(database, None, place, other) == []
+
+
+@pytest.mark.parametrize("value", [":", "{0}:", ":{0}", "{0}::{0}"])
+def test_a_witness_without_a_name_is_refused_by_whoever_reads_the_variable(
+    home: Path, database: str, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """It was none for `doctor`, `lake export` and an invoice's seal."""
+    record(database, 1, 9)
+    service.seal_here(database, None)
+    monkeypatch.setenv("SEAT_LEDGER_WITNESS", value.format(home))
+    for ask in (
+        lambda: service.status(database, None),
+        lambda: service.witnesses_elsewhere(database, None),
+        service.named_witnesses,
+    ):
+        with pytest.raises(InvalidInput, match="empty name"):
+            ask()
+    program = Program(database)
+    program.environment["SEAT_LEDGER_HOME"] = str(home)
+    program.environment["SEAT_LEDGER_WITNESS"] = value.format(home)
+    for command in ("seal", "verify"):
+        assert program.run("integrity", command).returncode == 2
+
+
+@pytest.mark.usefixtures("home")
+def test_a_witness_that_is_named_twice_is_one(database: str, tmp_path: Path) -> None:
+    record(database, 1, 9)
+    place = tmp_path / "witness"
+    link = tmp_path / "link"
+    link.symlink_to(place)
+    twice = [place, tmp_path / "home" / ".." / "witness", link]
+    done = service.seal_here(database, None, twice)
+    assert (len(done.places), len(done.new_places)) == (2, 1)
+    result = service.verify_here(database, None, twice, keys=KeyOptions())
+    assert (result.elsewhere, result.witnessed) == (1, 9)
+
+
+def test_a_key_that_cannot_sign_is_seen_at_a_glance(home: Path, database: str) -> None:
+    """It would fail each night, and nobody who looks by day would know."""
+    record(database, 1, 9)
+    service.seal_here(database, None)
+    assert service.status(database, None).lacking is None
+    key = folder(home, database) / "integrity.key"
+    whole = key.read_text()
+    key.chmod(0o644)
+    assert "can be read by others" in str(service.status(database, None).lacking)
+    for damaged in ("", "PRIVATE+KEY+nothing", whole[:-9]):
+        key.write_text(damaged)
+        key.chmod(0o600)
+        report = service.status(database, None)
+        assert f"The key in {key} cannot be used" in str(report.lacking)
+        assert report.try_ is not None
+        assert "restore" in report.try_
+    key.write_text(whole)
+    assert service.status(database, None).lacking is None
