@@ -53,6 +53,30 @@ def test_a_second_connection_sees_what_the_first_does_and_nothing_later(
                 connection.execute("DELETE FROM journal")
 
 
+def test_both_connections_plan_questions_for_a_few_accounts(database: str) -> None:
+    """What the planner would take for a cheap merge reads the reversals of all."""
+    two_keys = """
+    EXPLAIN SELECT FROM generate_series(1, 100000) AS one (entry)
+        JOIN generate_series(1, 100000) AS other (entry)
+            ON one.entry = other.entry
+    """
+
+    def plan(connection: psycopg.Connection[Any]) -> str:
+        with connection.transaction(force_rollback=True):
+            connection.execute("SET LOCAL enable_hashjoin = off")
+            connection.execute("SET LOCAL enable_nestloop = off")
+            return f"{connection.execute(two_keys).fetchall()}"
+
+    with ConnectedReader(database) as reader, second(reader) as other:
+        assert other is not None
+        with psycopg.connect(database) as plain:
+            assert "Merge" in plan(plain)
+        assert "Merge" not in plan(other)
+        assert "Merge" not in plan(reader.connection)
+        reader.catch_up()
+        assert "Merge" not in plan(reader.connection)
+
+
 def test_what_nobody_else_can_see_is_asked_on_one_connection(database: str) -> None:
     with ConnectedReader(database) as reader:
         reader.connection.execute("COMMIT")

@@ -22,11 +22,14 @@ def test_each_bucket_is_of_one_share(count: int) -> None:
 
 @pytest.mark.parametrize("count", [2, 3, 7, 8, 16])
 @pytest.mark.parametrize("apart", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("accounts", [64, 2_000])
 def test_accounts_opened_so_many_positions_apart_are_spread(
-    apart: int, count: int
+    accounts: int, apart: int, count: int
 ) -> None:
-    """As an import opens them: an account's number is a position."""
-    numbers = [7 + apart * n for n in range(2_000)]
+    """As an import opens them: an account's number is a position. Few are spread too,
+    whose buckets lie side by side.
+    """
+    numbers = [7 + apart * n for n in range(accounts)]
     shares = [set(buckets_of(index, count)) for index in range(1, count + 1)]
     loads = [sum(no % BUCKETS in share for no in numbers) for share in shares]
     assert max(loads) <= 2 * len(numbers) / count
