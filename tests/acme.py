@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.values import parse_seat
 from seat_ledger.projections import holdings, journal
 from seat_ledger.projections.reader import AccountQuestion, ConnectedReader

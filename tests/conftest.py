@@ -21,7 +21,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, binaries_at_hand

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from seat_ledger.application import Caller, CommandService, Result
 from seat_ledger.cli.api.admission import Principal
 from seat_ledger.cli.api.bodies import body_of, media_type_of
 from seat_ledger.cli.api.problems import HttpProblem
@@ -32,6 +31,7 @@ from seat_ledger.commands.messages import (
     parse_line,
     read_command,
 )
+from seat_ledger.commands.service import Caller, CommandService, Result
 from seat_ledger.domain.seat_types import CATALOGUE_KEY
 from seat_ledger.domain.values import check_text, shown
 from seat_ledger.errors import CommandRefused, InvalidInput, LedgerError, NotFound

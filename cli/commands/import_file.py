@@ -66,6 +66,7 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
     twice. Lines that arrive slowly are recorded as they arrive. With --dry-run every
     line is checked against every rule, as if the lines before it had been recorded.
     """
+    from seat_ledger.importing.files import import_file, try_file  # noqa: PLC0415
     from seat_ledger.projections.billing.invoice_computation import Drafting  # noqa: PLC0415
 
     session = current_session()
@@ -77,9 +78,9 @@ def import_(file: Path, keep_going: bool, dry_run: bool, workers: int | None) ->
         Drafting(partial(session.reader, patient=True)) as drafting,
         closing(
             (
-                partial(ledger.try_lines, compute_after=drafting.after)
+                partial(try_file, ledger, compute_after=drafting.after)
                 if dry_run
-                else partial(ledger.import_lines, workers=workers or _workers(stream))
+                else partial(import_file, ledger, workers=workers or _workers(stream))
             )(
                 report.until_stopped(
                     lines_of(

@@ -38,7 +38,7 @@ from seat_ledger.domain.values import as_word
 from seat_ledger.domain.wording import counted, enumerated
 
 if TYPE_CHECKING:
-    from seat_ledger.application import Result
+    from seat_ledger.commands.service import Result
     from seat_ledger.projections.billing.invoices import Issued
 
 

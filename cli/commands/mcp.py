@@ -80,9 +80,15 @@ def _serve(conninfo: str, *, redact: bool) -> None:
 
 def make_server(conninfo: str, *, redact: bool = False) -> Any:
     """The server over a database, whatever it is spoken to by."""
-    import mcp_types as types  # noqa: PLC0415  an extra
-    from anyio import to_thread  # noqa: PLC0415  with it
+    from anyio import to_thread  # noqa: PLC0415  an extra
     from mcp.server import Server  # noqa: PLC0415  an extra
+    from mcp_types import (  # noqa: PLC0415  with it
+        CallToolResult,
+        ListToolsResult,
+        TextContent,
+        Tool,
+        ToolAnnotations,
+    )
 
     from seat_ledger.cli.api.tools import sentence_of, tool_of, tools  # noqa: PLC0415
     from seat_ledger.cli.output.failures import bug_in_words  # noqa: PLC0415
@@ -95,12 +101,12 @@ def make_server(conninfo: str, *, redact: bool = False) -> Any:
 
     kind: type[PooledReader] = RedactedReader if redact else PooledReader
     pool: ReaderPool[PooledReader] = ReaderPool(conninfo, 2, reader=kind)
-    hints = types.ToolAnnotations(read_only_hint=True, open_world_hint=False)
+    hints = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 
-    async def list_tools(_context: Any, _params: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(
+    async def list_tools(_context: Any, _params: Any) -> ListToolsResult:
+        return ListToolsResult(
             tools=[
-                types.Tool(
+                Tool(
                     name=tool.name,
                     description=tool.description,
                     input_schema=tool.input_schema,
@@ -115,16 +121,16 @@ def make_server(conninfo: str, *, redact: bool = False) -> Any:
         with pool.reader() as reader:
             return to_json(tool.answer(reader, arguments))
 
-    async def call_tool(_context: Any, params: Any) -> types.CallToolResult:
+    async def call_tool(_context: Any, params: Any) -> CallToolResult:
         try:
             text = await to_thread.run_sync(ask, params.name, params.arguments or {})
         except LedgerError as error:
-            words = types.TextContent(text=sentence_of(error))
-            return types.CallToolResult(content=[words], is_error=True)
+            words = TextContent(text=sentence_of(error))
+            return CallToolResult(content=[words], is_error=True)
         except Exception as error:  # noqa: BLE001  the last resort: a bug
-            words = types.TextContent(text=bug_in_words(error))
-            return types.CallToolResult(content=[words], is_error=True)
-        return types.CallToolResult(content=[types.TextContent(text=text)])
+            words = TextContent(text=bug_in_words(error))
+            return CallToolResult(content=[words], is_error=True)
+        return CallToolResult(content=[TextContent(text=text)])
 
     return Server(
         "seat-ledger",

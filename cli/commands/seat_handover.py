@@ -14,8 +14,8 @@ from seat_ledger.domain.values import as_word, hub_of, parse_seat_type
 from seat_ledger.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from seat_ledger.application import Result
     from seat_ledger.cli.output.render import Answer
+    from seat_ledger.commands.service import Result
     from seat_ledger.domain.calendar import ZoneHistory
 
 

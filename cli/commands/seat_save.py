@@ -24,7 +24,7 @@ from seat_ledger.cli.output.render import Answer, harmless
 from seat_ledger.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from seat_ledger.application import RecordedEvent, Result
+    from seat_ledger.commands.service import RecordedEvent, Result
     from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.sources.mapping import SourceMapping
 

@@ -30,8 +30,8 @@ from seat_ledger.domain.wording import counted
 from seat_ledger.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from seat_ledger.application import CommandService
     from seat_ledger.commands.execution import RecordedEvent, Result
+    from seat_ledger.commands.service import CommandService
     from seat_ledger.sources.reconciliation import Change
 
 ACCEPTABLE = ("empty", "missing-type", "page-left", "total", "vanished")

@@ -25,7 +25,7 @@ from seat_ledger.cli.output.times import clock, local
 from seat_ledger.errors import LedgerError
 
 if TYPE_CHECKING:
-    from seat_ledger.application import CommandService, Result
+    from seat_ledger.commands.service import CommandService, Result
 
 
 @click.command()

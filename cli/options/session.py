@@ -31,7 +31,7 @@ from seat_ledger.lazy import lazy
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from seat_ledger.application import CommandService
+    from seat_ledger.commands.service import CommandService
     from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.projections.engine.generations import Connection
     from seat_ledger.projections.engine.set_aside import SetAside
@@ -209,7 +209,7 @@ class Session:
 
     def ledger(self) -> CommandService:
         """The write side, opened on what one connection has shown."""
-        from seat_ledger.application import CommandService  # noqa: PLC0415
+        from seat_ledger.commands.service import CommandService  # noqa: PLC0415
         from seat_ledger.store import guards  # noqa: PLC0415
 
         with self._checked() as connection:

@@ -32,7 +32,7 @@ from seat_ledger.errors import (
 )
 
 if TYPE_CHECKING:
-    from seat_ledger.application import CommandService, RecordedEvent, Result
+    from seat_ledger.commands.service import CommandService, RecordedEvent, Result
     from seat_ledger.domain.calendar import ZoneHistory
     from seat_ledger.domain.invoice_draft import ComputeInvoice
     from seat_ledger.projections.reader import ConnectedReader

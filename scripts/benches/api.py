@@ -23,7 +23,7 @@ from urllib.parse import urlencode
 from scripts.benches.console import addresses, part_of, serving, steadily, told
 from scripts.benches.generator import head
 from scripts.benches.projections import BIN, filled, rebuilt
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.store import subscriptions, tokens
 from tests.delivery.receiver import receiving
 from tests.support.waiting import wait_until

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from scripts.benches.stores import PRO, this_month
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 
 PAUSE = 0.01
 _DATABASE = "SEAT_LEDGER_DATABASE_URL"

@@ -16,8 +16,9 @@ from typing import Any
 import psycopg
 
 from scripts.benches.projections import BIN, filled, rebuilt
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.money import rounded
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.billing.figures import quantity
 from seat_ledger.projections.reader import ConnectedReader
 
@@ -190,7 +191,7 @@ def _two_years(conninfo: str) -> int:
             )
     events = 0
     with CommandService(conninfo) as ledger:
-        for outcome in ledger.import_lines(json.dumps(one).encode() for one in lines):
+        for outcome in import_file(ledger, (json.dumps(one).encode() for one in lines)):
             assert outcome.outcome == "recorded", outcome
             events += len(outcome.positions)
     return events

@@ -15,7 +15,8 @@ import psycopg
 
 from scripts.benches.generator import history, write
 from scripts.benches.stores import BIN, PRO, beside, ready, rebuilt, removed, this_month
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.engine import generations, installation
 
 GIANT = "giant-00000"
@@ -110,7 +111,7 @@ def _burst(conninfo: str, keys: list[str], events: int) -> None:
         for key in keys:
             ledger.execute({"op": "renew", "account": key})
         installation.catch_up(connection, patient=True)
-        for outcome in ledger.import_lines(lines()):
+        for outcome in import_file(ledger, lines()):
             assert outcome.outcome == "recorded", outcome
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import psycopg
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 
 
 def main(conninfo: str, file: str, workers: str) -> None:
     recorded = 0
     with CommandService(conninfo) as ledger, Path(file).open("rb") as lines:
         before, started = time.process_time(), time.perf_counter()
-        for outcome in ledger.import_lines(lines, workers=int(workers)):
+        for outcome in import_file(ledger, lines, workers=int(workers)):
             assert outcome.outcome == "recorded", outcome
             recorded += 1
         seconds = time.perf_counter() - started

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from scripts.benches.projections import filled, rebuilt
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.integrity import leaf, merkle, proof, service
 from seat_ledger.integrity.note import Checkpoint, Signer
 from seat_ledger.store import datastore

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benches.projections import BIN
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.reader import ConnectedReader
 
 SEAT_TYPE = "copilot/business"
@@ -32,7 +33,7 @@ sys.stderr.write(done.stderr)
 def bench_snapshot(conninfo: str, holders: int) -> dict[str, Any]:
     """A list of an account that has its holders: checked, then recorded."""
     with CommandService(conninfo) as ledger:
-        for outcome in ledger.import_lines(_history(holders)):
+        for outcome in import_file(ledger, _history(holders)):
             assert not outcome.stops, outcome
     with ConnectedReader(conninfo, patient=True):
         pass

@@ -37,7 +37,8 @@ from scripts.benches import (
 from scripts.benches.converting import bench_convert
 from scripts.benches.reconciling import bench_snapshot
 from scripts.benches.sealing import bench_sealing
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer
@@ -287,7 +288,7 @@ def big_account(conninfo: str, key: str, seats: int, rounds: int) -> None:
             yield json.dumps(command).encode()
 
     with CommandService(conninfo) as ledger:
-        for outcome in ledger.import_lines(lines()):
+        for outcome in import_file(ledger, lines()):
             assert outcome.outcome == "recorded", outcome
 
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain import user as users
 from seat_ledger.domain.personal_data import EncryptedPerson
+from seat_ledger.importing.files import import_file
 from seat_ledger.store import bulk, recorder
 
 ROUNDS = 300
@@ -71,7 +72,7 @@ def _import(ledger: CommandService, n: int, *, sealed: bool) -> float:
     lines = [json.dumps(_command(key, f"i{n}-{m}")).encode() for m in range(LINES)]
     with _as(sealed=sealed):
         began = time.perf_counter()
-        for outcome in ledger.import_lines(lines):
+        for outcome in import_file(ledger, lines):
             assert outcome.outcome == "recorded", outcome
         return time.perf_counter() - began
 

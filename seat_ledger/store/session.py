@@ -259,7 +259,7 @@ def _await_result(connection: psycopg.Connection[Any], ends: float) -> None:
             raise Unavailable(
                 f"The server at {connection.info.host} took the connection and did not "
                 f"answer for {LONGEST_SILENCE} s. A connection pooler that has no "
-                "session left to lend does so: a command needs up to three at once.",
+                "session left to lend does so: a command needs up to two at once.",
                 try_="give the pool more sessions, or name the server's own address",
             )
         pgconn.consume_input()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from tests.acme import Acme
 
 

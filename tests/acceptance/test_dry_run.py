@@ -9,7 +9,8 @@ from threading import Thread
 
 import psycopg
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import try_file
 from seat_ledger.projections.billing.invoice_computation import Drafting
 from seat_ledger.projections.engine.locks import CATCH_UP_LOCK
 from seat_ledger.projections.reader import ConnectedReader
@@ -138,7 +139,7 @@ def test_a_trial_that_waits_for_the_tables_keeps_no_append_waiting(
 
     def try_them(ledger: CommandService, drafting: Drafting) -> None:
         options = {"compute_invoice": drafting, "compute_after": drafting.after}
-        outcomes.extend(each.outcome for each in ledger.try_lines(lines, **options))
+        outcomes.extend(each.outcome for each in try_file(ledger, lines, **options))
 
     with (
         CommandService(database) as ledger,

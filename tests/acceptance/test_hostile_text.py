@@ -18,8 +18,8 @@ import openpyxl
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.main import main
+from seat_ledger.commands.service import CommandService
 from tests.support.waiting import AT_MOST
 
 PRO = "sales/professional"

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from tests.api.api_server import serving
 from tests.program import run_program
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService, Result
+from seat_ledger.commands.service import CommandService, Result
 from seat_ledger.domain.calendar import BillingCalendar
 from seat_ledger.domain.invoice_draft import (
     ComputeInvoice,
@@ -21,6 +22,7 @@ from seat_ledger.domain.invoice_draft import (
     InvoiceRequest,
 )
 from seat_ledger.errors import CommandRefused, Conflict, IntegrityFailure, InvalidInput
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections import journal
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.settings import Settings
@@ -596,7 +598,7 @@ def test_an_import_records_what_stands_before_an_invoice_and_then_computes(
         {**ISSUE, "invoice": "INV-1", "period": "2025-07-05", "expect": "refused"},
         {**ISSUE, "invoice": "INV-2", "period": "2025-07-05"},
     )  # fmt: skip
-    import_ = acme.ledger.import_lines
+    import_ = partial(import_file, acme.ledger)
     outcomes = list(import_(file, compute_invoice=compute))
     assert [o.code or o.outcome for o in outcomes] == [
         "recorded",
@@ -618,7 +620,7 @@ def test_an_import_records_what_stands_before_an_invoice_and_then_computes(
 
 
 def test_an_import_without_figures_stops_at_an_invoice(acme: Acme) -> None:
-    outcomes = list(acme.ledger.import_lines(lines(BUY, ISSUE, BUY)))
+    outcomes = list(import_file(acme.ledger, lines(BUY, ISSUE, BUY)))
     assert [o.outcome for o in outcomes] == ["recorded", "refused"]
     assert outcomes[1].code == "invalid_input"
     assert outcomes[1].exit_code == 2
@@ -628,12 +630,12 @@ def test_an_import_records_the_renewals_that_figures_need(acme: Acme) -> None:
     acme.do("reduce_seats", seat_type=PRO, quantity=3, effective_at="2025-04-01")
     compute = computed(acme.conninfo, {PRO: 7})
     late = {**ISSUE, "period": "2026-03-05", "effective_at": "2026-04-05"}
-    (refused,) = acme.ledger.import_lines(
-        lines({**late, "expect": "refused"}), compute_invoice=compute
+    (refused,) = import_file(
+        acme.ledger, lines({**late, "expect": "refused"}), compute_invoice=compute
     )
     assert refused.code == "renewal_due"
     file = lines(BUY, late, BUY)
-    outcomes = list(acme.ledger.import_lines(file, compute_invoice=compute))
+    outcomes = list(import_file(acme.ledger, file, compute_invoice=compute))
     assert [o.outcome for o in outcomes] == ["recorded"] * 3
     assert outcomes[1].positions[0] - outcomes[0].positions[0] == 5
     assert stored(acme.conninfo, outcomes[1].positions[0])["cut_off"] == (

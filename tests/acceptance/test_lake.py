@@ -20,8 +20,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import parquet
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.output.csv_headers import HEADERS
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import InvalidInput
 from seat_ledger.integrity.service import seal_here
 from seat_ledger.projections.lake import later, rebuild

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.output.render import to_json
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain import calendar
 from seat_ledger.projections import periods
 from seat_ledger.projections.billing import invoice_computation, invoices

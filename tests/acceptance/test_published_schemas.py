@@ -15,12 +15,12 @@ import click
 import jsonschema_rs
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.api.published import published, text_of
 from seat_ledger.cli.main import COMMANDS
 from seat_ledger.cli.main import program as command_line
 from seat_ledger.cli.options.session import ReadingFunction
 from seat_ledger.cli.output import schemas
+from seat_ledger.commands.service import CommandService
 from tests.in_process import Program, run
 from tests.property.comparison import Comparison
 from tests.property.histories import opening

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.values import SeatType, parse_seat
 from seat_ledger.errors import CommandRefused, NotFound
 from seat_ledger.projections import holdings, users

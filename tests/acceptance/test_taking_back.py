@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.options.writing import take_back
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import LedgerError
 from tests.in_process import Program
 from tests.oracle.oracle import Oracle

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.instants import parse_instant
 from seat_ledger.domain.money import parse_price, rounded
 from seat_ledger.domain.values import parse_seat

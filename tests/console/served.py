@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from program import PRO, PROGRAM, Program
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from tests.integration.tables import catch_up
 from tests.support.named_commands import unusable
 from tests.support.waiting import AT_MOST, wait_for_end

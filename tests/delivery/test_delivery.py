@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.delivery import deliverer, webhook
 from seat_ledger.delivery.deliverer import RetryPolicy
 from seat_ledger.delivery.webhook import NotDelivered, Webhook, check_url, is_public

@@ -15,7 +15,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 from seat_ledger.importing.sharing import in_thread
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys
@@ -93,7 +94,7 @@ def import_(conninfo: str, turn: int, report: Report) -> None:
     shared: dict[str, Any] = {"workers": 2, "start": in_thread} if is_shared else {}
     with CommandService(conninfo) as ledger:
         report("go")
-        for outcome in ledger.import_lines(written, chunk=6, **shared):
+        for outcome in import_file(ledger, written, chunk=6, **shared):
             report([keys[outcome.line - 1], list(outcome.positions)])
 
 

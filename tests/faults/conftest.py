@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from tests.program import ANN, BUY, OPEN
 
 BOB = {**ANN, "user": "bob", "email": "bob@acme.example"}

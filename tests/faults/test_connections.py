@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused, Unavailable
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine import rebuild as engine
 from seat_ledger.projections.engine.rebuild import rebuild
@@ -67,7 +68,7 @@ def command(ledger: CommandService, _: str) -> tuple[int, bool]:
 
 
 def imported(ledger: CommandService, _: str) -> tuple[int, bool]:
-    (outcome,) = ledger.import_lines([json.dumps(BUY).encode()])
+    (outcome,) = import_file(ledger, [json.dumps(BUY).encode()])
     return len(outcome.positions), outcome.outcome == "repeated"
 
 
@@ -270,7 +271,7 @@ def test_r01_r78_a_clock_that_leaps_ahead_and_steps_back(acme: str) -> None:
     leap = head(acme)
     with CommandService(acme) as ledger:
         ledger.execute(BUY)
-        list(ledger.import_lines([json.dumps(BUY).encode()]))
+        list(import_file(ledger, [json.dumps(BUY).encode()]))
     with psycopg.connect(acme) as connection:
         recorded = connection.execute(
             "SELECT recorded_at FROM ledger.stored_events ORDER BY notification_id"

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.options.session import Session
 from seat_ledger.commands import execution
 from seat_ledger.commands.messages import OPERATIONS
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import LedgerError, OutcomeUnknown
 from seat_ledger.importing import chunk as chunks
+from seat_ledger.importing.files import import_file
 from seat_ledger.importing.lines import LineOutcome
 from tests.drafts import computed
 from tests.faults.cutting import Cutter, Way, settled
@@ -178,7 +179,8 @@ def prepared(conninfo: str, account: str, setup: list[dict[str, Any]]) -> None:
         for n, item in enumerate(setup)
     ]
     with CommandService(conninfo) as ledger:
-        outcomes = ledger.import_lines(
+        outcomes = import_file(
+            ledger,
             (json.dumps(item).encode() for item in lines),
             compute_invoice=computed(conninfo, {PRO: 2}),
         )
@@ -237,12 +239,12 @@ def disturbed_file(cutter: Cutter, number: int) -> bool:
     with CommandService(cutter.conninfo) as ledger:
         cutter.arm(number)
         try:
-            report.extend(ledger.import_lines(lines, chunk=2))
+            report.extend(import_file(ledger, lines, chunk=2))
         except LedgerError as error:
             failed = error
         has_cut = cutter.disarm()
         settled(cutter.direct)
-        again = list(ledger.import_lines(lines, chunk=3))
+        again = list(import_file(ledger, lines, chunk=3))
     assert [item.line for item in again] == list(range(1, len(LINES) + 1))
     for before, after in zip(report, again, strict=False):
         assert before.outcome == "recorded"

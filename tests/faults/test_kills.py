@@ -20,7 +20,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 from seat_ledger.integrity import service
 from seat_ledger.integrity.keys import Keys, read_public
 from seat_ledger.projections.engine import installation
@@ -124,7 +125,7 @@ class Book:
     def import_all(self, turn: int) -> list[Any]:
         written, _ = acts.lines(turn)
         with CommandService(self.conninfo) as ledger:
-            outcomes = list(ledger.import_lines(written))
+            outcomes = list(import_file(ledger, written))
         assert not [outcome for outcome in outcomes if outcome.code]
         return outcomes
 

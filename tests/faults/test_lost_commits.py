@@ -18,9 +18,9 @@ import psycopg
 import pytest
 
 from seat_ledger import SeatLedger
-from seat_ledger.application import CommandService
 from seat_ledger.cli.commands import import_file
 from seat_ledger.commands import execution
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import OutcomeUnknown
 from seat_ledger.importing import chunk as chunks
 from tests.faults.proxy import Proxy

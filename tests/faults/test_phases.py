@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine.rebuild import PHASES, rebuild
 from seat_ledger.store.connection import connect

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import Unavailable
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.engine.rebuild import rebuild

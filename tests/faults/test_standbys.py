@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.console.access import Gate
 from seat_ledger.cli.console.application import Console
+from seat_ledger.commands.service import CommandService
 from seat_ledger.projections.engine import installation
 from seat_ledger.store import schema
 from seat_ledger.store.connection import connect

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused, Conflict
 from seat_ledger.projections.engine import installation
 from seat_ledger.store.connection import connect

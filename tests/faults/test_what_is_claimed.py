@@ -12,15 +12,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.options import session
 from seat_ledger.commands import execution, repository
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.repository import AccountRepository
+from seat_ledger.commands.service import CommandService
 from seat_ledger.commands.stored_accounts import StoredAccounts
 from seat_ledger.commands.unit_of_work import UnitOfWork
 from seat_ledger.errors import LedgerError, OutcomeUnknown, Unavailable
 from seat_ledger.importing import chunk as chunks
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.engine import user_directory
 from seat_ledger.store.recorder import LedgerRecorder
 from tests.faults.conftest import BOB
@@ -234,7 +235,7 @@ def test_whatever_step_fails_nothing_stays_in_memory(
         attempt(lambda: ledger.execute({**BOB, "user": "ann"}))
         Failing(monkeypatch, of, name)
         files = (json.dumps(line).encode() for line in lines)
-        attempt(lambda: list(ledger.import_lines(files, chunk=1, keep_going=True)))
+        attempt(lambda: list(import_file(ledger, files, chunk=1, keep_going=True)))
         monkeypatch.undo()
         attempt(lambda: ledger.execute(GIVE))
         attempt(lambda: ledger.execute({**eve, "idempotency_key": "eve"}))
@@ -259,7 +260,7 @@ def test_an_import_survives_its_first_append_being_terminated(database: str) -> 
 
         def import_() -> None:
             message.extend(
-                line.outcome for line in ledger.import_lines(lines, keep_going=True)
+                line.outcome for line in import_file(ledger, lines, keep_going=True)
             )
 
         thread = threading.Thread(target=import_)

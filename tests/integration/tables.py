@@ -9,7 +9,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.values import account_id
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.checks import table_digest

@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.rebuild import rebuild
 from seat_ledger.projections.engine.registry import PROJECTIONS

@@ -13,10 +13,11 @@ import psycopg
 import pytest
 from eventsourcing.persistence import PersistenceError, StoredEvent
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.events import SeatPurchased
 from seat_ledger.domain.head import NO_HEAD
 from seat_ledger.errors import CommandRefused
+from seat_ledger.importing.files import import_file
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store import schema, tokens
@@ -233,7 +234,7 @@ def test_r78_an_instant_that_had_an_answer_keeps_it_when_the_clock_steps_back(
             ).fetchone()
         assert noted == (instant + timedelta(hours=1),)
         ledger.execute(BUY)
-        list(ledger.import_lines([json.dumps({**BUY, "quantity": 1}).encode()]))
+        list(import_file(ledger, [json.dumps({**BUY, "quantity": 1}).encode()]))
     with ConnectedReader(database) as reader:
         assert reader.knowledge(noted[0]).position == 1
         assert reader.knowledge(noted[0] + timedelta(microseconds=1)).position == 4
@@ -249,7 +250,7 @@ def test_r01_now_is_never_before_what_is_recorded(database: str) -> None:
         ledger.execute(BUY)
         ledger.execute(now(ANN))
         line = now({**ANN, "user": "bob", "email": "bob@x.example"})
-        (outcome,) = ledger.import_lines([json.dumps(line).encode()])
+        (outcome,) = import_file(ledger, [json.dumps(line).encode()])
         assert outcome.outcome == "recorded"
         ledger.execute(now(GIVE))
     over = datetime.now(UTC) + timedelta(minutes=30)
@@ -340,7 +341,7 @@ def test_others_who_count_on_from_an_older_backup_are_noticed(
 
     def give(ledger: CommandService, command: dict[str, Any]) -> None:
         if by_lines:
-            (outcome,) = ledger.import_lines([json.dumps(command).encode()])
+            (outcome,) = import_file(ledger, [json.dumps(command).encode()])
             if outcome.outcome == "refused":
                 raise CommandRefused(str(outcome.code), str(outcome.message))
         else:
@@ -404,8 +405,8 @@ def test_one_command_records_at_most_so_many_events(database: str) -> None:
             with pytest.raises(CommandRefused) as refused:
                 ledger.execute({**batch, "commands": commands})
             assert refused.value.code == "too_many_events"
-        (outcome,) = ledger.import_lines(
-            [json.dumps({**batch, "commands": [many] * 3}).encode()]
+        (outcome,) = import_file(
+            ledger, [json.dumps({**batch, "commands": [many] * 3}).encode()]
         )
         assert outcome.code == "too_many_events"
         assert stored(database) == 1
@@ -443,8 +444,8 @@ FORMS = {
 def test_the_same_lines_written_otherwise_repeat_nothing(
     ledger: CommandService, form: str
 ) -> None:
-    first = list(ledger.import_lines(FILE))
-    again = list(ledger.import_lines(FORMS[form]))
+    first = list(import_file(ledger, FILE))
+    again = list(import_file(ledger, FORMS[form]))
     assert [item.outcome for item in again] == ["repeated"] * 4
     assert positions(again) == positions(first)
 
@@ -453,7 +454,7 @@ def test_lines_recorded_under_the_bytes_before_them_are_known(database: str) -> 
     """As an earlier program recorded them."""
     digest = hashlib.sha256()
     with CommandService(database) as ledger:
-        first = list(ledger.import_lines(FILE))
+        first = list(import_file(ledger, FILE))
         for line, outcome in zip(FILE, first, strict=True):
             digest.update(line)
             with psycopg.connect(database) as connection:
@@ -462,7 +463,7 @@ def test_lines_recorded_under_the_bytes_before_them_are_known(database: str) -> 
                     "WHERE positions = %s::bigint[]",
                     [f"import:{digest.hexdigest()[:40]}", list(outcome.positions)],
                 )
-        again = list(ledger.import_lines(FILE))
+        again = list(import_file(ledger, FILE))
     assert [item.outcome for item in again] == ["repeated"] * 4
     assert positions(again) == positions(first)
 
@@ -507,9 +508,9 @@ def test_another_line_before_makes_the_same_line_another(
     ledger: CommandService,
 ) -> None:
     plain = [json.dumps(item).encode() for item in (OPEN, BUY, BUY)]
-    list(ledger.import_lines(plain))
+    list(import_file(ledger, plain))
     more = [plain[0], plain[1], json.dumps({**BUY, "quantity": 1}).encode(), plain[2]]
-    again = list(ledger.import_lines(more))
+    again = list(import_file(ledger, more))
     assert [item.outcome for item in again] == ["repeated"] * 2 + ["recorded"] * 2
 
 

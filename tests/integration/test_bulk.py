@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import IntegrityFailure, LedgerError
 from seat_ledger.projections.engine import rebuild as engine_rebuild
 from seat_ledger.projections.engine.rebuild import PHASES, rebuild

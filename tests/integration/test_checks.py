@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import IntegrityFailure
 from seat_ledger.projections.engine.checks import BY_CHECK
 from seat_ledger.projections.engine.rebuild import PHASES, rebuild

@@ -11,12 +11,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.commands.execution import CommandExecution
 from seat_ledger.commands.handler import Caller
 from seat_ledger.commands.messages import read_command
 from seat_ledger.commands.repository import AccountRepository
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused, Conflict
+from seat_ledger.importing.files import import_file
 from seat_ledger.store.recorder import LedgerRecorder
 from seat_ledger.store.settings import Settings
 from tests.drafts import computed
@@ -189,8 +190,8 @@ def test_r64_the_store_itself_keeps_a_number_unique(
             ledger.execute(other, compute_invoice=computed(acme))
         assert refused.value.code == "invoice_number_taken"
         blind += [True]
-        (outcome,) = ledger.import_lines(
-            [json.dumps(other).encode()], compute_invoice=computed(acme)
+        (outcome,) = import_file(
+            ledger, [json.dumps(other).encode()], compute_invoice=computed(acme)
         )
     assert outcome.code == "invoice_number_taken"
     assert not blind
@@ -300,8 +301,8 @@ def test_r80_nothing_is_bought_of_a_type_that_is_withdrawn_meanwhile(
     assert outcomes == ["done", "seat_type_withdrawn"]
     with CommandService(acme) as ledger:
         assert attempt(ledger, purchase) == "seat_type_withdrawn"
-        (outcome,) = ledger.import_lines(
-            [json.dumps({"account": "acme", **purchase}).encode()]
+        (outcome,) = import_file(
+            ledger, [json.dumps({"account": "acme", **purchase}).encode()]
         )
     assert outcome.code == "seat_type_withdrawn"
 
@@ -318,7 +319,7 @@ def buy_and_withdraw(conninfo: str, sells: bool, rounds: int, done: Any) -> None
                     ledger.execute({"account": "acme", **PURCHASES[0]})
                 else:
                     line = json.dumps({"account": "acme", **PURCHASES[0]}).encode()
-                    list(ledger.import_lines([line]))
+                    list(import_file(ledger, [line]))
     done.put(sells)
 
 
@@ -430,7 +431,7 @@ def test_an_import_and_a_command_at_once_lose_nothing(acme: str) -> None:
     thread.start()
     wait_until(lambda: bought)
     with CommandService(acme) as ledger:
-        outcomes = list(ledger.import_lines(lines, chunk=20))
+        outcomes = list(import_file(ledger, lines, chunk=20))
     stop.set()
     wait_for_end([thread])
     assert {outcome.outcome for outcome in outcomes} == {"recorded"}

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import Unavailable
 from seat_ledger.store import schema
 from seat_ledger.store.embedded import EmbeddedServer, EmbeddedServerError, binaries

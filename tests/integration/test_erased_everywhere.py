@@ -20,8 +20,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.engine import installation, user_directory
 from seat_ledger.projections.engine import rebuild as engine
 from seat_ledger.projections.engine.rebuild import rebuild
@@ -159,7 +160,7 @@ def test_an_erased_person_stands_in_no_file_of_the_server(
             json.dumps({"op": "add_user", "account": "acme", **person}).encode()
             for person in [*removed.persons[5:], *alive.persons]
         ]
-        outcomes = {item.outcome for item in ledger.import_lines(lines)}
+        outcomes = {item.outcome for item in import_file(ledger, lines)}
         assert outcomes == {"recorded"}
         for person in removed.persons[:5]:
             ledger.add_user("acme", **person)

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.commands import user_erase
 from seat_ledger.cli.main import main
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.events import UserAdded
 from seat_ledger.domain.personal_data import (
     CannotDecrypt,

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.projections.engine import follow, generations, installation, status
 from seat_ledger.projections.engine.locks import FOLLOW_LOCK
 from seat_ledger.projections.engine.rebuild import rebuild

@@ -13,11 +13,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.commands import import_file
 from seat_ledger.commands import repository
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import InvalidInput
-from seat_ledger.importing import sharing
+from seat_ledger.importing import files, sharing
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.sharing import in_process, in_thread
 from tests.conftest import TEMPLATE, _database
@@ -86,7 +86,9 @@ def recorded(
 ) -> tuple[list[LineOutcome], list[Any]]:
     compute = computed(conninfo, {PRO: 2})
     with CommandService(conninfo) as ledger:
-        outcomes = list(ledger.import_lines(lines, compute_invoice=compute, **options))
+        outcomes = list(
+            files.import_file(ledger, lines, compute_invoice=compute, **options)
+        )
     with psycopg.connect(conninfo) as connection:
         return outcomes, connection.execute(STORED).fetchall()
 
@@ -179,7 +181,7 @@ def test_who_was_first_elsewhere_is_decided_on_again_and_others_go_on(
 
         monkeypatch.setattr(repository, "append_many", append_many)
         shared = {"workers": 2, "start": start}
-        outcomes = list(ledger.import_lines(written, chunk=10, **shared))
+        outcomes = list(files.import_file(ledger, written, chunk=10, **shared))
     assert {outcome.outcome for outcome in outcomes} == {"recorded"}
     assert [outcome.line for outcome in outcomes] == list(range(1, 106))
     with psycopg.connect(database) as connection:

@@ -9,12 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
 from seat_ledger.commands import repository
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import Conflict, NotAllowed
 from seat_ledger.importing import chunk as chunks
 from seat_ledger.importing import lines as reading
 from seat_ledger.importing import sharing
+from seat_ledger.importing.files import import_file
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.importing.sharing import in_thread
 from seat_ledger.projections.engine.verify import verify
@@ -68,7 +69,7 @@ def record(request: pytest.FixtureRequest) -> Record:
     ) -> Iterator[LineOutcome]:
         if request.param == "shared":
             options |= {"workers": 2, "start": in_thread}
-        return ledger.import_lines(lines, **options)
+        return import_file(ledger, lines, **options)
 
     return record
 
@@ -166,7 +167,7 @@ def test_what_the_same_file_recorded_meanwhile_is_repeated(
     def append_many(*fields: Any) -> Any:
         monkeypatch.undo()
         with CommandService(database) as ledger:
-            other.extend(ledger.import_lines(lines(*file)))
+            other.extend(import_file(ledger, lines(*file)))
         return original(*fields)
 
     with CommandService(database) as ledger:
@@ -205,7 +206,7 @@ def test_no_line_is_refused_by_what_another_records_while_it_is_looked_up(
         return original(recorder, *fields)
 
     with CommandService(database) as ledger:
-        list(ledger.import_lines(lines(OPEN, ANN)))
+        list(import_file(ledger, lines(OPEN, ANN)))
     monkeypatch.setattr(LedgerRecorder, step, look_up)
     with CommandService(database) as ledger:
         last = {**BATCH, "idempotency_key": "list" if other is BATCH else "own"}

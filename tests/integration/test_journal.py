@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.events import EVENT_CLASSES
 from seat_ledger.projections.engine import catch_up, generations, installation
 from seat_ledger.projections.reader import ConnectedReader

@@ -16,7 +16,8 @@ import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.engine import installation
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.connection import connect
@@ -57,7 +58,7 @@ def imported(conninfo: str, account: str) -> None:
     line = {"op": "buy_seats", "account": account, "seat_type": PRO, "quantity": 1}
     lines = [json.dumps({**line, "effective_at": "2025-04-01"}).encode()] * 3
     with CommandService(conninfo) as ledger:
-        outcomes = list(ledger.import_lines(lines))
+        outcomes = list(import_file(ledger, lines))
     assert [outcome.code for outcome in outcomes] == [None] * 3
 
 

@@ -15,8 +15,9 @@ import pytest
 
 from scripts.benches.generator import history, write
 from seat_ledger import projections
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.invoice_draft import InvoiceRequest
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.billing import invoice_computation
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.figures_query import counting
@@ -235,7 +236,9 @@ def test_a_first_large_batch_of_one_account_reads_each_of_its_entries_a_few_time
     )
     lines = (OPEN, BUY | at | {"quantity": many}, *people)
     with CommandService(database) as ledger:
-        for outcome in ledger.import_lines(json.dumps(line).encode() for line in lines):
+        for outcome in import_file(
+            ledger, (json.dumps(line).encode() for line in lines)
+        ):
             assert not outcome.stops, outcome
     with (
         psycopg.connect(database, autocommit=True) as connection,

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import Locked
 from seat_ledger.projections.engine import generations, installation, switch
 from seat_ledger.projections.engine import rebuild as rebuilding

@@ -15,7 +15,7 @@ import pytest
 from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.tests.persistence import ApplicationRecorderTestCase
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused, OutcomeUnknown, Unavailable
 from seat_ledger.store.datastore import LedgerDatastore
 from seat_ledger.store.recorder import Appended, LedgerRecorder

@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import Caller, CommandService
 from seat_ledger.commands import repository
 from seat_ledger.commands.messages import read_command
+from seat_ledger.commands.service import Caller, CommandService
 from seat_ledger.errors import LedgerError, OutcomeUnknown
 from tests.drafts import PRO
 

@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file
 from seat_ledger.integrity import service
 from seat_ledger.integrity.note import Signer
 from seat_ledger.projections.engine import installation
@@ -342,7 +343,7 @@ def test_commands_work_under_the_smallest_role(
     lines = [{"op": "buy_seats", "account": "acme", "seat_type": "sales/starter"}]
     with CommandService(writer.conninfo) as ledger:
         raw = (json.dumps({**line, "quantity": 1}).encode() for line in lines)
-        assert [line.outcome for line in ledger.import_lines(raw)] == ["recorded"]
+        assert [line.outcome for line in import_file(ledger, raw)] == ["recorded"]
     signer = Signer.generate("log")
     assert service.seal(writer.conninfo, signer) is not None
     assert service.verify(writer.conninfo, signer.verifier).findings == []

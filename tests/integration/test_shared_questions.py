@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import Unavailable
 from seat_ledger.projections.reader import ConnectedReader, sharing
 

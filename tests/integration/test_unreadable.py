@@ -11,9 +11,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.values import account_id
 from seat_ledger.errors import CommandRefused
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.engine import catch_up as catching_up
 from seat_ledger.projections.engine import generations, installation
 from seat_ledger.projections.engine.decode import UnreadableEvent
@@ -252,7 +253,7 @@ def histories(conninfo: str, *accounts: str) -> None:
         ]
     with CommandService(conninfo) as ledger:
         lines = [json.dumps(command).encode() for command in commands]
-        outcomes = list(ledger.import_lines(lines))
+        outcomes = list(import_file(ledger, lines))
     assert {item.outcome for item in outcomes} == {"recorded"}
 
 
@@ -471,7 +472,7 @@ def test_r74_an_import_goes_on_with_other_accounts(
         for key in ("boats", "acme", "boats")
     ]
     with CommandService(database) as fresh:
-        outcomes = list(fresh.import_lines(lines, keep_going=True))
+        outcomes = list(import_file(fresh, lines, keep_going=True))
     assert [item.outcome for item in outcomes] == ["recorded", "refused", "recorded"]
     assert outcomes[1].code == "account_set_aside"
     assert outcomes[1].stops  # damage meets no expectation

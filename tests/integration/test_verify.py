@@ -7,7 +7,7 @@ import json
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import LedgerError
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine.registry import BY_NAME

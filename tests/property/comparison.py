@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.domain.values import FOREVER, SeatRef, SeatType
 from seat_ledger.errors import CommandRefused, NotFound

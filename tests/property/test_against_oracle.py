@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.projections.reader import ConnectedReader
 from seat_ledger.store.settings import Settings
 from tests.property.comparison import Comparison

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.billing import figures
 from seat_ledger.projections.lake import auditing

@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import CountsQuery, Priced, idle

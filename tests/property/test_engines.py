@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.calendar import BillingCalendar, ZoneHistory
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.errors import IntegrityFailure

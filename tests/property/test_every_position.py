@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.projections.engine import generations
 from seat_ledger.projections.engine import rebuild as rebuilding
 from seat_ledger.projections.reader import AccountQuestion, ConnectedReader

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import CommandService
 from seat_ledger.cli.inputs.invoice_file import InvoiceFile
 from seat_ledger.cli.output import times
 from seat_ledger.commands.messages import MAX_LINE, OPERATIONS, parse_line, read_command
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.moments import parse_moment
 from seat_ledger.domain.money import Currency, parse_price
@@ -29,6 +29,7 @@ from seat_ledger.domain.values import (
     shown,
 )
 from seat_ledger.errors import REFUSALS, InvalidInput, LedgerError
+from seat_ledger.importing.files import import_file
 from seat_ledger.importing.importer import read_lines
 from seat_ledger.projections.engine.verify import verify
 from seat_ledger.projections.reader import ConnectedReader
@@ -264,7 +265,7 @@ def test_a_file_of_anything_leaves_a_ledger_that_is_whole(
             )
             for text in texts
         ]
-        for outcome in ledger.import_lines(lines, keep_going=True):
+        for outcome in import_file(ledger, lines, keep_going=True):
             counted[outcome.outcome] += 1
             counted[outcome.code or outcome.op or ""] += 1
 

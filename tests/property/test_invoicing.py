@@ -18,7 +18,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused
 from seat_ledger.projections.billing import invoices
 from seat_ledger.projections.billing.invoice_computation import Drafting, reproduced

@@ -15,7 +15,8 @@ import psycopg
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
+from seat_ledger.importing.files import import_file, try_file
 from seat_ledger.importing.lines import LineOutcome
 from seat_ledger.projections.billing.invoice_computation import Drafting
 from seat_ledger.projections.reader import ConnectedReader
@@ -97,13 +98,13 @@ def test_what_is_tried_is_what_is_recorded(database: str) -> None:
         script = history(ledger, random, before[4] if before[0] else 0)
         lines = [orjson.dumps(command) for command in script]
         known_at = random.randint(0, len(lines) // 2)
-        list(ledger.import_lines(lines[:known_at], keep_going=True))
+        list(import_file(ledger, lines[:known_at], keep_going=True))
         chunk = random.choice([1, 3, 2000])
         before = count(database)
         options = {"keep_going": True, "chunk": chunk, "compute_invoice": drafting}
-        tried = list(ledger.try_lines(lines, compute_after=drafting.after, **options))
+        tried = list(try_file(ledger, lines, compute_after=drafting.after, **options))
         assert count(database) == before
-        recorded = list(ledger.import_lines(lines, **options))
+        recorded = list(import_file(ledger, lines, **options))
         assert [*map(as_recorded, tried)] == [*map(as_recorded, recorded)]
         compared.append(len(tried))
         invoices.extend(

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.domain.counting_rules import every_rule
 from seat_ledger.domain.values import iso
+from seat_ledger.importing.files import import_file
 from seat_ledger.projections.billing import CountsQuery, Priced, counts
 from seat_ledger.projections.reader import AccountQuestion, ConnectedReader
 from seat_ledger.projections.snapshots import ledger_side
@@ -120,7 +121,7 @@ class Drawn(NamedTuple):
 
 def record(ledger: CommandService, lines: Iterable[Line]) -> None:
     written = [json.dumps(line).encode() for line in lines]
-    for outcome in ledger.import_lines(written):
+    for outcome in import_file(ledger, written):
         assert outcome.outcome == "recorded", outcome
 
 

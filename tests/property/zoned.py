@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from random import Random
 from typing import Any
 
-from seat_ledger.application import CommandService
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import CommandRefused
 from tests.oracle.dates import first_instant
 from tests.oracle.entries import Entry

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from seat_ledger.application import CommandService
 from seat_ledger.commands.messages import OPERATIONS, Envelope
+from seat_ledger.commands.service import CommandService
 from seat_ledger.errors import LedgerError
 from seat_ledger.projections.billing.invoice_computation import Drafting
 from seat_ledger.projections.reader import ConnectedReader

@@ -96,9 +96,11 @@ def _shipped(name: str) -> Path:
 
 def _import(session: Session, history: Path) -> tuple[int, int]:
     """Import the history; return how many commands are new, and the last position."""
+    from seat_ledger.importing.files import import_file  # noqa: PLC0415
+
     recorded = last = 0
     with session.ledger() as ledger, history.open("rb") as lines:
-        for outcome in ledger.import_lines(lines):
+        for outcome in import_file(ledger, lines):
             recorded += outcome.outcome == "recorded"
             last = max((last, *outcome.positions))
             if outcome.stops:

@@ -8,7 +8,7 @@ decided again on the new state; after several times it fails (exit 4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 from uuid import UUID
 
@@ -19,15 +19,8 @@ from seat_ledger.commands.repository import AccountRepository, Settings
 from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.invoice_draft import ComputeInvoice
 from seat_ledger.domain.values import account_id
-from seat_ledger.importing.importer import import_lines
-from seat_ledger.importing.lines import LineOutcome
-from seat_ledger.importing.trial import try_lines
 
 __all__ = ["Caller", "CommandService", "RecordedEvent", "Result"]
-
-
-MOST_CHUNKS = 4
-"""As many times as many lines are recorded together where workers share them."""
 
 
 class CommandService:
@@ -124,27 +117,3 @@ class CommandService:
     def plain_entry(self, user_id: UUID) -> int | None:
         """Where a user was added in plain text; None where encrypted."""
         return self.accounts.recorder.plain_entry(user_id)
-
-    def import_lines(
-        self, lines: Iterable[bytes | None], *, workers: int = 1, **options: Any
-    ) -> Generator[LineOutcome]:
-        """Record the commands of a file; see :mod:`seat_ledger.importing.importer`.
-
-        With several `workers`, so many other processes decide the lines, each those of
-        its own accounts: see :mod:`seat_ledger.importing.sharing`. Raises InvalidInput
-        where there are fewer than one.
-        """
-        chunk = self.accounts.settings.import_chunk
-        if workers == 1:
-            return import_lines(self.execution, lines, **{"chunk": chunk, **options})
-        options.setdefault("chunk", chunk * min(workers, MOST_CHUNKS))
-        from seat_ledger.importing.sharing import share_lines  # noqa: PLC0415
-
-        return share_lines(self.execution, lines, workers=workers, **options)
-
-    def try_lines(
-        self, lines: Iterable[bytes | None], **options: Any
-    ) -> Generator[LineOutcome]:
-        """What would become of the commands of a file; nothing is recorded (R101)."""
-        options.setdefault("chunk", self.accounts.settings.import_chunk)
-        return try_lines(self.accounts, lines, **options)
