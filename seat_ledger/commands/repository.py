@@ -112,6 +112,7 @@ class AccountRepository:
         self.stored = StoredAccounts(self.recorder, self.snapshots)
         self.catalogue_unit = CatalogueUnit(self.stored)
         self._losses = self.datastore.losses
+        self.times_forgotten = 0
 
     def close(self) -> None:
         """Let go of the database."""
@@ -265,6 +266,7 @@ class AccountRepository:
         After any failure it may hold what is not recorded, and after a lost connection
         the database may be another one.
         """
+        self.times_forgotten += 1
         self.workspaces.clear()
         self.stored.catalogue = Catalogue()
         self.catalogue_unit = CatalogueUnit(self.stored)

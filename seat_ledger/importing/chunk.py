@@ -114,6 +114,7 @@ class Chunk:
         self._events = 0
         self._to_confirm: dict[int, str] = {}  # refused lines, with their accounts
         self._sent: dict[Key, int] = {}  # appended, or nobody knows
+        self._times_forgotten = 0
         self._under_way: tuple[dict[Key, Pending], Future[Any]] | None = None
         self.touched: dict[str, UnitOfWork] = {}
 
@@ -178,7 +179,7 @@ class Chunk:
 
         `before` may still be under way; it is waited for where a line needs it.
         """
-        self._before = before
+        self._before, self._times_forgotten = before, self.accounts.times_forgotten
         answers = self._answers.result()
         self._recorded, self._heads = answers.recorded, answers.heads
         self._secret, self._clock = answers.secret, answers.clock
@@ -310,12 +311,16 @@ class Chunk:
         self._under_way = sending, self.of.clerk.submit(append)
 
     def confirm(self) -> None:
-        """See that lines were refused on what is there: accounts are where they were.
+        """See that lines were decided on what is there, and on the lines before them.
 
-        An append notices by itself that somebody was faster. A line that is refused may
-        be so by what somebody recorded since it was asked about, be it the line itself.
-        Raises Conflict.
+        Where a connection was lost meanwhile, by whoever asks for the next lines, the
+        accounts were forgotten, and with them the lines that wait. An append notices by
+        itself that somebody was faster. A line that is refused may be so by what
+        somebody recorded since it was asked about, be it the line itself. Raises
+        Conflict, Unavailable.
         """
+        if self.accounts.times_forgotten != self._times_forgotten:
+            raise Unavailable("A connection to the database was lost.")
         refused = [*dict.fromkeys(self._to_confirm.values())]
         if not refused:
             return

@@ -80,6 +80,8 @@ class Cutter:
                 client, _ = self.listening.accept()
             except OSError:
                 return
+            # A message at a time: else each waits for the other side's delayed ACK.
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             server.connect(str(self.server))
             Link(self, client, server).start()

@@ -66,6 +66,7 @@ class Proxy:
             if self.stays_away:
                 client.close()
                 continue
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             server.connect(str(self.server))
             cut = threading.Event()
