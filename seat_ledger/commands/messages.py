@@ -707,7 +707,7 @@ def parse_in_order(text: bytes) -> tuple[dict[str, Any], bytes]:
     """The same, and its text with the fields in one order, as digests are of."""
     if len(text) > MAX_LINE:
         raise InvalidInput(
-            f"The line has {counted(len(text), 'byte')}; the limit is {MAX_LINE:,}.",
+            f"The line has more than {counted(MAX_LINE, 'byte')}.",
             try_="write one command per line",
         )
     try:

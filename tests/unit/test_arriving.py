@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 
@@ -9,7 +10,8 @@ import pytest
 
 from seat_ledger.cli.inputs import lines
 from seat_ledger.cli.inputs.lines import lines_of
-from seat_ledger.commands.messages import MAX_LINE
+from seat_ledger.commands.messages import MAX_LINE, parse_line
+from seat_ledger.errors import InvalidInput
 
 
 @pytest.fixture
@@ -49,3 +51,11 @@ def test_a_long_line_is_cut_wherever_it_pauses(
     os.write(end, b"x\nshort\n")
     os.close(end)
     assert list(lines) == [b"short\n"]
+
+
+@pytest.mark.parametrize("size", [MAX_LINE + 1, 3 * MAX_LINE])
+def test_a_line_that_is_cut_is_not_given_the_length_of_what_was_read(size: int) -> None:
+    (line,) = lines_of(io.BytesIO(b"x" * size))
+    assert line is not None
+    with pytest.raises(InvalidInput, match=r"has more than 1,048,576 bytes\.$"):
+        parse_line(line)
