@@ -18,14 +18,20 @@ from seat_ledger.domain.values import as_word
 from seat_ledger.domain.wording import counted
 
 KINDS = {
-    "due": "renewals that are due, and not recorded",
-    "near": "renewals within 90 days",
-    "idle": "seats that nobody holds",
-    "finding": "findings that are not settled",
-    "late": "facts recorded after the invoice for their period",
-    "list": "lists of holders that are overdue",
+    "due": (
+        "renewal that is due, and not recorded",
+        "renewals that are due, and not recorded",
+    ),
+    "near": ("renewal within 90 days", "renewals within 90 days"),
+    "idle": ("seat that nobody holds", "seats that nobody holds"),
+    "finding": ("finding that is not settled", "findings that are not settled"),
+    "late": (
+        "fact recorded after the invoice for its period",
+        "facts recorded after the invoice for their period",
+    ),
+    "list": ("list of holders that is overdue", "lists of holders that are overdue"),
 }
-"""What each kind counts, as one reads it."""
+"""What each kind counts, as one reads it, of one and of several."""
 _NAMED = {
     "due": "seat-ledger account attention --kind due",
     "near": "seat-ledger account attention --kind near",
@@ -71,7 +77,7 @@ def attention(
     if kind is None:
         rows = summed(every, when)
         columns = [
-            ("what", lambda row: KINDS[row["kind"]]),
+            ("what", lambda row: KINDS[row["kind"]][1]),
             *cells("how many=count", "accounts", "amount", "currency"),
             ("first", _since),
         ]
@@ -103,7 +109,7 @@ def _sentence(rows: list[dict[str, Any]], kind: str | None) -> str:
     from seat_ledger.projections.billing.idle_cost import sums_of  # noqa: PLC0415
 
     if not rows:
-        return f"There are no {KINDS[kind]}." if kind else "Nothing needs attention."
+        return f"There are no {KINDS[kind][1]}." if kind else "Nothing needs attention."
     if kind is None:
         kinds = len({row["kind"] for row in rows})
         return f"{counted(kinds, 'thing')} to look at."
@@ -112,7 +118,9 @@ def _sentence(rows: list[dict[str, Any]], kind: str | None) -> str:
     money = sums_of(rows, "amount")
     free = sum(row["count"] for row in rows if row["amount"] is None)
     without = f"; {free:,} not priced" if money and free else ""
-    return f"{count:,} {KINDS[kind]}, in {where}{money and f': {money}'}{without}."
+    return (
+        f"{counted(count, *KINDS[kind])}, in {where}{money and f': {money}'}{without}."
+    )
 
 
 def _next(rows: list[dict[str, Any]]) -> str:

@@ -124,7 +124,7 @@ def _renew(rows: list[dict[str, Any]], when: str) -> str:
     """How many contracts renew, and how many seats nobody holds."""
     if not rows:
         return f"No contract renews{when}."
-    renew = "1 contract renews" if len(rows) == 1 else f"{len(rows)} contracts renew"
+    renew = counted(len(rows), "contract renews", "contracts renew")
     seats = counted(sum(row["to_renew"] for row in rows), "seat")
     unused = sum(row["available"] - row["pending_reduction"] for row in rows)
     without = f"; nobody holds {unused:,} of them" if unused > 0 else ""

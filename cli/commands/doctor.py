@@ -321,15 +321,17 @@ def _persons(connection: Connection) -> str:
     keys = user_directory.keys(connection)
     if keys.locked:
         raise LedgerError(
-            f"{keys.locked:,} of {counted(keys.users, 'user')} read as erased although "
+            f"{keys.locked:,} of {counted(keys.users, 'user')} "
+            f"{'reads' if keys.locked == 1 else 'read'} as erased although "
             "nobody erased them: their keys are missing.",
             try_="restore the table ledger.person_key from its own backup, then: "
             "seat-ledger projection rebuild",
         )
     if keys.opened:
         raise LedgerError(
-            f"{keys.opened:,} erased users have a key again, brought back by a "
-            f"restore: {', '.join(keys.again or [])}{' …' * (keys.opened > 3)}.",
+            f"{counted(keys.opened, 'erased user has', 'erased users have')} a key "
+            "again, brought back by a restore: "
+            f"{', '.join(keys.again or [])}{' …' * (keys.opened > 3)}.",
             try_="erase each again: seat-ledger user erase erased-… -a ACCOUNT",
         )
     if keys.unnamed:

@@ -49,8 +49,8 @@ def _of_lines(summary: Summary, name: str, words: Words) -> str:
     texts = {"name": name, "verdicts": verdicts, "balance": balance(summary, words)}
     if summary.lines == 1:
         return words("audit_only_right" if right else "audit_only_wrong", **texts)
-    lines = {"right": words.number(right), "lines": words.number(summary.lines)}
-    return words("audit_partly", **lines, **texts)
+    lines = words.counted("count_lines", summary.lines)
+    return words.counted("audit_partly", right, lines=lines, **texts)
 
 
 def balance(summary: Summary, words: Words) -> str:

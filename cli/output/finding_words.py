@@ -205,8 +205,9 @@ def _of_own_dates(finding: AuditFinding, words: Words) -> str:
     right = short(words, finding.row["ledger_quantity"])
     if not twice:
         return words("line_bounds_right", right=right)
-    key = "line_bounds_all" if twice == dates else "line_bounds_twice"
-    return words(key, count=twice, dates=dates, right=right)
+    if twice == dates:
+        return words("line_bounds_all", dates=dates, right=right)
+    return words.counted("line_bounds_twice", twice, dates=dates, right=right)
 
 
 def _owes(finding: AuditFinding, words: Words) -> str:

@@ -307,10 +307,10 @@ def audit_in_short(
     lines = words.counted("count_lines", summary.lines)
     invoiced = words("short_invoiced_text", lines=lines, name=name,
                      amounts=amounts("invoiced_amount"))  # fmt: skip
-    right = words(
+    right = words.counted(
         "short_right_text",
-        right=words.number(summary.verdicts["match"]),
-        lines=words.number(summary.lines),
+        summary.verdicts["match"],
+        lines=lines,
         amounts=amounts("ledger_amount"),
     )
     short = [(words("short_invoiced"), invoiced), (words("short_right"), right)]

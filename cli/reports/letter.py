@@ -149,7 +149,7 @@ def _facts(
             )
             for row in rows
         ],
-        "more": words("letter_more", count=words.number(more)) if more > 0 else "",
+        "more": words.counted("letter_more", more) if more > 0 else "",
         "basis": words("letter_basis", position=basis.knowledge.position),
     }
 

@@ -389,9 +389,7 @@ def _left_out(summary: Summary, words: Words) -> str:
     more = len(summary.accounts) - ACCOUNTS_PICTURED
     if more <= 0:
         return ""
-    return words(
-        "report_charts_left_out", most=ACCOUNTS_PICTURED, more=words.number(more)
-    )
+    return words.counted("report_charts_left_out", more, most=ACCOUNTS_PICTURED)
 
 
 def _by_cause(explained: Sequence[AuditFinding], words: Words) -> PlottedTable:

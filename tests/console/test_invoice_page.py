@@ -88,7 +88,7 @@ def test_an_audit_says_what_the_command_says(
 def test_the_page_says_it_in_words(console: Console) -> None:
     page = console.get("invoice", invoice="INV-8").text
     message = " ".join(re.sub(r"<[^>]*>", " ", page).split())
-    assert "1 of 2 lines match; 1 over. Invoiced 5,451.00 EUR" in message
+    assert "1 of 2 lines matches; 1 over. Invoiced 5,451.00 EUR" in message
     assert "a difference of 15.00 EUR" in message
     assert "over corrected later" in message
     dutch = console.get("invoice", invoice="INV-8", lang="nl").text

@@ -58,7 +58,7 @@ def test_from_a_vendors_file_to_a_letter(console: Console) -> None:
     page = console.send(VENDORS.encode(), "vendor.csv", **DOTTED)
     assert page.status == 200, words_of(page)
     text = words_of(page)
-    assert "1 of 2 lines match; 1 over" in text
+    assert "1 of 2 lines matches; 1 over" in text
     assert "62 sales/professional billed, but the ledger has 60" in text
     assert text.index("The vendor owes") < text.index("1 line matches")
     assert ":4: a total of 5,598.58, which is right" in text
@@ -232,7 +232,7 @@ def test_only_of_accounts_that_one_may_see(ledger: str) -> None:
     with serving(ledger, *options, "--quiet") as proxied:
         who = {"X-Forwarded-User": "ann", "X-Accounts": "acme"}
         mine = proxied.send((LINE + line.format("acme")).encode(), headers=who)
-        assert "1 of 1 lines match; 1 missing" in words_of(mine)
+        assert "1 of 1 line matches; 1 missing" in words_of(mine)
         texts = []
         for key in ("%3Cb%3E", "nowhere"):
             lines = LINE + line.format(urllib.parse.unquote(key))
