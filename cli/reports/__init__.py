@@ -7,8 +7,12 @@ how it looks, ``written`` puts it on the disk with its manifest, whole or not at
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seat_ledger.cli.output.files import check_target, need
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _NEEDS = {".html": "jinja2", ".xlsx": "xlsxwriter"}
 
@@ -24,3 +28,23 @@ def check(path: Path) -> None:
     from seat_ledger.cli.reports.written import MANIFEST, manifest_at  # noqa: PLC0415
 
     manifest_at(path.with_name(MANIFEST))
+
+
+def page_templates() -> Environment:
+    """The pages of reports, in which no text is taken for a tag."""
+    from jinja2 import (  # noqa: PLC0415  an extra
+        Environment,
+        PackageLoader,
+        StrictUndefined,
+    )
+
+    from seat_ledger.cli.output.render import harmless_in_page  # noqa: PLC0415
+
+    return Environment(
+        loader=PackageLoader("seat_ledger.cli.reports", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=harmless_in_page,
+    )

@@ -18,7 +18,7 @@ from seat_ledger.cli.output.finding_words import (
     owed_in_words,
     sums_owed,
 )
-from seat_ledger.cli.output.render import harmless_in_page
+from seat_ledger.cli.reports import page_templates
 from seat_ledger.domain.calendar import ZoneHistory, local_date
 
 if TYPE_CHECKING:
@@ -81,17 +81,7 @@ def letter(  # noqa: PLR0913, PLR0917  what an audit is
     if form == ".md":
         return _markdown(facts)
     need("jinja2", "reports", "A letter as .html")
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
-
-    environment = Environment(
-        loader=PackageLoader("seat_ledger.cli.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=harmless_in_page,
-    )
-    return environment.get_template("letter.html").render(**facts)
+    return page_templates().get_template("letter.html").render(**facts)
 
 
 def _differing(summary: Summary, words: Words) -> str:

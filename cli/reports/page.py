@@ -8,7 +8,7 @@ from importlib import resources
 from itertools import islice
 from typing import IO, Any
 
-from seat_ledger.cli.output.render import harmless_in_page
+from seat_ledger.cli.reports import page_templates
 from seat_ledger.cli.reports.content import Content, Pictured, ReportLine
 from seat_ledger.domain.calendar import ZoneHistory
 
@@ -29,17 +29,9 @@ def write_page(content: Content, file: IO[bytes]) -> None:
 
 def page_texts(content: Content) -> Generator[str]:
     """The page as it is made, piece by piece."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
     from markupsafe import Markup  # noqa: PLC0415
 
-    environment = Environment(
-        loader=PackageLoader("seat_ledger.cli.reports", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=harmless_in_page,
-    )
+    environment = page_templates()
     shown = _Shown(content)
     environment.filters["cell"] = shown.cell
     environment.filters["svg"] = Markup
