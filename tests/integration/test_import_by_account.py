@@ -226,7 +226,13 @@ def test_a_failure_that_is_no_conflict_is_raised_with_its_line(
 def test_the_program_takes_as_many_processes_as_it_is_given(
     fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sharing, "in_process", in_thread)
+    started: list[Any] = []
+
+    def start(task: Any) -> Any:
+        started.append(task)
+        return in_thread(task)
+
+    monkeypatch.setattr(sharing, "in_process", start)
     file = tmp_path / "lines.jsonl"
     file.write_bytes(b"".join(history(Random(7), 80)))
     rows = []
@@ -236,6 +242,7 @@ def test_the_program_takes_as_many_processes_as_it_is_given(
         done = program.run(*words, "--workers", workers)
         assert done.status == 1
         rows.append(json.loads(done.out)["rows"])
+        assert len(started) == (0 if workers == "1" else 2)
     assert rows[0] == rows[1]
     monkeypatch.setattr(import_file, "WORTH_PROCESSES", 1)
     with file.open("rb") as stream:

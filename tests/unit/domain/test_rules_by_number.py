@@ -233,6 +233,21 @@ def test_r42_a_reversal_names_the_entries_in_the_way(acme: InMemoryAcme) -> None
     )
 
 
+def test_r46_of_several_that_are_broken_the_first_is_named(acme: InMemoryAcme) -> None:
+    """A holding that goes on meets one of the seat (a), and one of the hub (b)."""
+    acme.buy(2)
+    acme.buy(1, of=STARTER)
+    acme.add("ann")
+    acme.add("bob")
+    given_to_ann = acme.give("ann", "2025-04-01")[-1]
+    (taken,) = acme.take("ann", "2025-05-01")
+    given_to_bob = acme.give("bob", "2025-05-01", seat=f"{PRO}#1")[-1]
+    acme.give("ann", "2025-06-01", of=STARTER)
+    refused = acme.no("reversal_blocked", "reverse", entry=taken, reason="wrong")
+    assert str(refused.details["subject"]) == f"{PRO}#1"
+    assert refused.details["entries"] == [given_to_ann, given_to_bob]
+
+
 def test_r46_e_a_backdated_assignment_cannot_eat_what_was_pending(
     acme: InMemoryAcme,
 ) -> None:
