@@ -155,15 +155,29 @@ def write(descriptor: int, text: str) -> None:
 def write_new(path: Path, text: str, mode: int) -> None:
     """Write a file that is not there; none is left where it cannot be written whole.
 
-    Raises FileExistsError.
+    Whoever reads it meanwhile finds none, or all of it. Raises FileExistsError.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    descriptor = os.open(path, flags, mode)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:20]}.", dir=path.parent)
+    partial = Path(name)
     try:
+        os.fchmod(descriptor, mode)
         write(descriptor, text)
-    except OSError:
-        path.unlink(missing_ok=True)
+        _name(partial, path)
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+
+
+def _name(file: Path, path: Path) -> None:
+    """Let a file have a name that no other has. Raises FileExistsError."""
+    try:
+        path.hardlink_to(file)
+    except FileExistsError:
         raise
+    except OSError:  # a file system without links, as some that are mounted
+        if os.path.lexists(path):
+            raise FileExistsError(path) from None
+        file.replace(path)
 
 
 def write_beside(path: Path, text: str) -> None:

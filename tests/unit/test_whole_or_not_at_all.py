@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from seat_ledger.errors import LedgerError
+from seat_ledger.integrity import keys as key_files
 from seat_ledger.integrity import witnesses
 from seat_ledger.integrity.keys import Keys
 from seat_ledger.integrity.note import Checkpoint, Signer
@@ -53,3 +54,31 @@ def test_a_key_that_has_no_room_is_not_made(tmp_path: Path) -> None:
         keys.signer("test")
     assert [*tmp_path.iterdir()] == []
     assert keys.signer("test").verifier == keys.verifier()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_who_make_a_key_at_once_the_second_has_the_first_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """As two processes that both seal first: neither reads a key half written."""
+    keys, write, others = Keys(tmp_path / "integrity.key"), key_files.write, []
+
+    def write_late(descriptor: int, text: str) -> None:
+        monkeypatch.setattr(key_files, "write", write)
+        others.append(keys.signer("test"))
+        write(descriptor, text)
+
+    if not has_links:
+        monkeypatch.setattr(Path, "hardlink_to", no_links)
+    monkeypatch.setattr(key_files, "write", write_late)
+    (other,) = {keys.signer("test").verifier, *(each.verifier for each in others)}
+    assert other == keys.verifier()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "integrity.key",
+        "integrity.pub",
+    }
+    assert keys.private.stat().st_mode & 0o777 == 0o600
+
+
+def no_links(*_: object) -> None:
+    raise PermissionError
