@@ -176,7 +176,7 @@ def second_database() -> Iterator[str]:
 def _database(server: str, template: str) -> Iterator[str]:
     name = f"t_{uuid.uuid4().hex[:12]}"
     maintain(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    if template == TEMPLATE:  # rights on a database are not copied
+    if template != "template0":  # rights on a database are not copied
         maintain(server, f"GRANT CREATE ON DATABASE {name} TO {PROJECTOR}")
     conninfo = server.replace("dbname=postgres", f"dbname={name}")
     if template == TEMPLATE:  # a copy is the same ledger, and each test has its own

@@ -28,6 +28,8 @@ from seat_ledger.projections.lake import later, rebuild
 from seat_ledger.projections.lake.engine import TABLES, Engine
 from seat_ledger.projections.lake.layout import BUCKETS, Lake
 from seat_ledger.projections.lake.rebuild import Journal
+from seat_ledger.projections.reader import ConnectedReader
+from tests.conftest import _database
 from tests.in_process import run
 from tests.program import ANN, BUY, GIVE, OPEN, PROGRAM, Program
 from tests.support.waiting import AT_MOST, paths_below, wait_until
@@ -97,11 +99,20 @@ class Lakes:
         return [row for row in rows if row["found"] is not None]
 
 
+@pytest.fixture(scope="module")
+def recorded(shared_database: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database with three accounts, of which every test has a copy."""
+    Lakes(shared_database, tmp_path_factory.mktemp("recorded")).account(
+        "acme", "beta", "corp"
+    )
+    with ConnectedReader(shared_database):  # which catches the tables up
+        return shared_database
+
+
 @pytest.fixture
-def lakes(database: str, tmp_path: Path) -> Lakes:
-    lakes = Lakes(database, tmp_path)
-    lakes.account("acme", "beta", "corp")
-    return lakes
+def lakes(recorded: str, server: str, tmp_path: Path) -> Iterator[Lakes]:
+    for database in _database(server, recorded.rpartition("dbname=")[2]):
+        yield Lakes(database, tmp_path)
 
 
 def test_an_export_adds_whole_segments_once_and_a_tail_anew(lakes: Lakes) -> None:
