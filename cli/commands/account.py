@@ -235,7 +235,10 @@ def list_(question: Question, **_: Any) -> Answer:
         *cells("account", "name", "time_zone", "term_start", "purchased"),
         *cells("assigned"),
         *between_columns(rows, "assigned"),
-        *cells("available", "next renewal=renewal_date", "due=renewal_due"),
+        *cells("available", "next renewal=renewal_date"),
+        *cells(
+            *(["due=renewal_due"] if any(row["renewal_due"] for row in rows) else [])
+        ),
     ]
     return question.answer(
         rows,

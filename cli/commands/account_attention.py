@@ -78,7 +78,9 @@ def attention(
         rows = summed(every, when)
         columns = [
             ("what", lambda row: KINDS[row["kind"]][1]),
-            *cells("how many=count", "accounts", "amount", "currency"),
+            *cells("how many=count", "accounts"),
+            ("amount", _amount),
+            *cells("currency"),
             ("first", _since),
         ]
     else:
@@ -97,6 +99,11 @@ def attention(
         next_command=_next(rows),
         extra={"totals": added(rows, "amount")} if kind else {},
     )
+
+
+def _amount(row: dict[str, Any]) -> object:
+    """An amount; what could have one and has no price is no nothing (R93)."""
+    return row["amount"] or ("not priced" if row["kind"] == "idle" else None)
 
 
 def _since(row: dict[str, Any]) -> object:

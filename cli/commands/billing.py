@@ -214,7 +214,8 @@ def _by_group(
         rows,
         [
             (grouping, _group),
-            *cells("figures", "amount|not priced", "currency"),
+            *cells("figures", "amount|not priced"),
+            *cells(*(["currency"] if len(together.totals) > 1 else [])),
             *cells("not priced=not_priced"),
         ],
         sentence=_grouped(grouping, rows, together),

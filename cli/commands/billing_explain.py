@@ -488,9 +488,11 @@ def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
             ("difference", "difference"),
         )
     ]
-    if any(row["amount_before"] or row["amount_after"] for row in rows):
-        columns += cells("amount before=amount_before", "amount after=amount_after")
-        columns += cells("amount difference=amount_difference")
+    amounts = ["before", "after", "difference"]
+    if not any(row["amount_before"] for row in rows):
+        priced = any(row["amount_after"] for row in rows)
+        amounts = ["after"] if priced else []  # which is the difference too
+    columns += cells(*(f"amount {name}=amount_{name}" for name in amounts))
     if any(row["forecast"] for row in rows):
         columns += cells("forecast")
     if any(is_open(row, "quantity_before", "quantity_after") for row in rows):
@@ -499,11 +501,15 @@ def _difference_columns(rows: list[dict[str, Any]]) -> list[Any]:
     return columns + cells("entries")
 
 
-def _short(field: str) -> Callable[[dict[str, Any]], str | None]:
-    """A quantity to the places that people read; documents have it whole."""
+def _short(field: str) -> Callable[[dict[str, Any]], str]:
+    """A quantity to the places that people read; documents have it whole.
 
-    def value(row: dict[str, Any]) -> str | None:
-        return short_quantity(row[field]) if row[field] else None
+    Where there was no figure it was none: the difference is from there.
+    """
+
+    def value(row: dict[str, Any]) -> str:
+        is_sum = row[field] == ""
+        return "" if is_sum else short_quantity(row[field] or "0")
 
     return value
 

@@ -55,7 +55,7 @@ _FIRST_TO_GO = (
 """Titles of what is left out before anything else, in this order."""
 _NEVER_TO_GO = {
     *("verdict", "difference", "amount", "quantity", "reduce by", "a term", "type"),
-    *("amount before", "amount after", "amount difference"),
+    *("before", "after", "amount difference"),
 }
 """Titles of what a list is read for."""
 

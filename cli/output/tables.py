@@ -41,7 +41,11 @@ def draw(answer: Answer, view: View) -> None:
     width = None if terminal else view.width or UNBOUNDED
     width = UNBOUNDED if view.is_wide else width
     console = Console(
-        no_color=is_plain(), highlight=False, width=width, soft_wrap=terminal
+        no_color=is_plain(),
+        highlight=False,
+        width=width,
+        height=width,  # with both a terminal that can do little is no narrower
+        soft_wrap=terminal,
     )
     rows = list(answer.rows if answer.in_table is None else answer.in_table)
     layout = Layout(())

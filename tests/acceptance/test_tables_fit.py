@@ -92,13 +92,17 @@ def _types(program: Program) -> list[str]:
 
 
 def seen(
-    monkeypatch: pytest.MonkeyPatch, program: Program, width: int, *words: Any
+    monkeypatch: pytest.MonkeyPatch,
+    program: Program,
+    width: int,
+    *words: Any,
+    term: str = "xterm",
 ) -> list[str]:
     """The lines that a terminal of a width shows."""
     terminal = Terminal()
     with monkeypatch.context() as patch:
         patch.setenv("COLUMNS", str(width))
-        patch.setenv("TERM", "xterm")
+        patch.setenv("TERM", term)
         patch.setenv("NO_COLOR", "1")
         patch.setattr(sys, "stdout", terminal)
         patch.setattr(sys, "stderr", io.StringIO())
@@ -179,6 +183,42 @@ def test_a_list_fits_eighty_columns(
         return  # one row may be a record
     lines = seen(monkeypatch, program, 80, *words)
     assert fits(lines, 80), "\n".join(lines)
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_comparison_has_what_was_what_is_and_their_difference(
+    program: Program, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    states = ("--known-at", "1000", "--known-at", "3000")
+    for words in (("--period", "2026-03-05"), ("--period", "2025-06-05"), ()):
+        full = ("billing", "compare", "-a", "acme", *states, *words, *PRICES)
+        lines = seen(monkeypatch, program, width, *full)
+        assert fits(lines, width), "\n".join(lines)
+        titles = lines[next(at for at, line in enumerate(lines) if "─" in line) - 1]
+        assert all(f" {name} " in f"{titles} " for name in ("before", "after"))
+        assert " difference " in f"{titles} "
+
+
+def test_a_terminal_that_can_do_little_shows_all_that_is_wished(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("event", "list", "--last", "3", "--wide")
+    lines = seen(monkeypatch, program, 80, *words, term="dumb")
+    assert "recorded" in lines[2]
+    assert not any("Not shown here" in line for line in lines)
+
+
+def test_a_column_that_says_the_same_in_each_row_is_in_no_list(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_account = ("billing", "counts", "--all", "--year", "2025", "--by", "account")
+    for words, column in (
+        (("account", "list", "--as-of", "2025-12-01"), "due"),
+        (("catalogue", "list", "--known-at", "2"), "actor"),
+        ((*by_account, *PRICES), "currency"),
+    ):
+        text = "\n".join(seen(monkeypatch, program, 120, *words))
+        assert f" {column} " not in text.replace("\n", " \n"), text
 
 
 OF_LONG_NAMES = [
