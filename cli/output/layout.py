@@ -260,6 +260,19 @@ def _too_much(
         if apart and _alike([c for c in shown if c is not column]) > _alike(shown):
             continue
         hidden.append(column)
+    return _left_out(columns, hidden, width)
+
+
+def _left_out(
+    columns: Sequence[Column], hidden: list[Column], width: int
+) -> list[Column]:
+    """The same without those for which there is room once wider ones are left out."""
+    if len(columns) - len(hidden) < 2:
+        return hidden
+    for column in reversed(hidden):
+        fewer = [each for each in hidden if each is not column]
+        if _least([each for each in columns if each not in fewer]) <= width:
+            hidden = fewer
     return hidden
 
 

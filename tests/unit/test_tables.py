@@ -93,6 +93,15 @@ def test_no_column_is_left_out_that_alone_tells_two_rows_apart() -> None:
     assert [each.name for each in layout.columns] == ["mode", "by"]
 
 
+def test_what_is_left_out_is_shown_again_where_a_wider_column_made_room() -> None:
+    name = Column("name", ["Acme", "Kea"], False)
+    zone = Column("time zone", ["America/Los_Angeles", "Pacific/Auckland"], False)
+    lines = drawn(60, SEATS, FROM, zone, name)
+    text = "".join(lines)
+    assert "Acme" in text
+    assert "Los_Angeles" not in text
+
+
 def test_a_person_is_broken_between_name_and_address_and_nowhere_else() -> None:
     ada = "Ada Jones <ada@acme.example>"
     lines = drawn(64, SEATS, FROM, Column("holder", [ada, "-"], False))
