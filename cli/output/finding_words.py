@@ -184,7 +184,7 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
         if finding.why_unknown in {"bounds", "period"} and "first" not in figures:
             key = f"{key}_nowhere"
     else:
-        key = "line_billed"
+        key = "line_billed_again" if _is_billed_again(finding) else "line_billed"
     text = words(
         "line_head",
         invoice=row["invoice"],
@@ -196,6 +196,12 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
     return " ".join(
         [text, *own, _owes(finding, words), *_FindingWords(words, finding)()]
     )
+
+
+def _is_billed_again(finding: AuditFinding) -> bool:
+    """Whether nothing is owed to a line of a figure because others bill it in full."""
+    counted = sum((seat.quantity for seat in finding.seats), Fraction(0))
+    return finding.row["ledger_quantity"] == "0" and counted > 0
 
 
 def _of_own_dates(finding: AuditFinding, words: Words) -> str:

@@ -68,6 +68,7 @@ MAX_BATCH = 10_000
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 _LABEL = "[0-9]{4}-[0-9]{2}(-[0-9]{2})?"
+_DATES = rf"{_LABEL}(\.\.[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})?"
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -117,6 +118,15 @@ Label = Annotated[
     Text,
     _written_as(_LABEL, "a period is written like 2025-03 or 2025-03-05"),
     _schema_of(_LABEL),
+]
+LabelOrDates = Annotated[
+    Text,
+    _written_as(
+        _DATES,
+        "what an invoice bills is written like 2025-03, 2025-03-05 or "
+        "2025-03-05..2025-04-04",
+    ),
+    _schema_of(_DATES),
 ]
 Date = Annotated[
     date,
@@ -551,7 +561,7 @@ class OpenFinding(Operation):
     TIMELESS = True
 
     invoice: Text
-    period: Label
+    period: LabelOrDates
     product: Text
     nth: Ordinal = 1
     verdict: Literal["over", "under", "missing", "unexpected"]

@@ -183,6 +183,27 @@ def test_r93_the_same_audit_again_opens_nothing_twice(book: Book) -> None:
     assert listed(book) == [row]
 
 
+def test_r93_a_finding_of_dates_that_are_no_period_is_kept_as_well(book: Book) -> None:
+    ranges = ("2025-06-01..2025-08-31", "2025-06-03..2025-06-04")
+    lines = tuple(OVER.replace("2025-06-01", dates) for dates in ranges)
+    for opened, kept in ((2, 0), (0, 2)):
+        done = audited(book, "--keep", lines=lines)
+        assert f"{opened} findings opened, {kept} kept already" in done.stderr
+    assert {row["period"] for row in listed(book, "-a", "e")} == {*ranges}
+
+
+def test_a_line_that_bills_again_what_others_bill_says_so(book: Book) -> None:
+    """R65: the ledger has it, and owes it to the line before."""
+    right = OVER.replace(",2,30.00,60.00", ",1,30.00,30.00")
+    done = audited(book, "--findings", lines=(right, right.replace("INV-1", "INV-2")))
+    text = " ".join(done.stdout.split())
+    assert (
+        f"1 {PRO} billed; what the ledger has in this period is billed by other lines "
+        "already. The vendor owes e 30.00."
+    ) in text
+    assert "the ledger has 0" not in text
+
+
 def test_r93_a_finding_is_noted_disputed_and_settled_by_a_credit(book: Book) -> None:
     audited(book, "--keep")
     account = ("-a", "e")
