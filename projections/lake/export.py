@@ -122,10 +122,10 @@ class _Export:
                 try_="export each ledger into a place of its own",
             )
         if checkpoint.size > self.checkpoint.size or self._has_left(checkpoint):
+            sealed = counted(checkpoint.size, "sealed event")
             raise IntegrityFailure(
-                f"The lake {self.lake.place} has {counted(checkpoint.size, 'event')} "
-                "that were sealed, and this ledger does not continue them: an older "
-                "or changed database is in place.",
+                f"The lake {self.lake.place} has {sealed}, and this ledger does not "
+                "go on from there: an older or changed database is in place.",
                 try_="seat-ledger integrity verify",
             )
         return manifest

@@ -104,9 +104,10 @@ def recorded_since(conninfo: str, manifest: Manifest) -> str | None:
         count, head = tiles.beyond(connection, manifest.head)
     if not count:
         return None
+    events = counted(count, "event that is", "events that are")
     return (
-        f"The store is at position {head}, and has {counted(count, 'event')} that are "
-        "not in the lake: export, and verify again."
+        f"The store is at position {head}, and has {events} not in the lake: export, "
+        "and verify again."
     )
 
 
