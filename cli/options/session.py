@@ -746,7 +746,7 @@ class Question:
     def zones_of(self, row: Mapping[str, Any]) -> ZoneHistory:
         """The zones of a row's account; of the answer where it names none."""
         key = row.get("account")
-        return self.reader.account(key, self.knowledge).zones if key else self.zones
+        return self.reader.zones(key, self.knowledge) if key else self.zones
 
     def settle(self, before: datetime | None) -> None:
         """Let no event be recorded before an instant any more (R78).

@@ -28,6 +28,7 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
+from seat_ledger.domain.calendar import ZoneHistory
 from seat_ledger.domain.nearest import did_you_mean, nearest, nearest_of
 from seat_ledger.domain.references import Called, ambiguous, meant, persons_first
 from seat_ledger.domain.values import FOREVER, account_id, as_word, fold, shown
@@ -501,6 +502,19 @@ class ConnectedReader:
         """
         name = "account", key, known_at.position
         return self.once(name, lambda: self._account(key, known_at))
+
+    def zones(self, key: str, known_at: Knowledge) -> ZoneHistory:
+        """The time zones of an account, of a lake's too. Raises as :meth:`account`."""
+
+        def read() -> ZoneHistory:
+            rows = self.ask(
+                "accounts", "contract", known_at, account_id=account_id(key)
+            )
+            if not rows:
+                return self.account(key, known_at).zones
+            return facts_of(rows, known_at.position).zones
+
+        return self.once(("zones", key, known_at.position), read)
 
     def has_account(self, key: str, known_at: Knowledge) -> bool:
         """Whether there is an account of this key; it may be set aside (R74)."""

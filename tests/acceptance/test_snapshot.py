@@ -183,7 +183,7 @@ def test_r85_advice_names_what_lists_leave_open(lists: Lists) -> None:
     spare = row["reduce_by_least"], row["reduce_by"], row["reduce_by_most"]
     assert spare == (1, 2, 2)
     table = lists.program.run(*words).stdout
-    assert "only 1 are surely not needed" in table
+    assert "only 1 is surely not needed" in table
 
 
 def test_a_seat_is_bought_when_somebody_had_it_before_the_others_were(
