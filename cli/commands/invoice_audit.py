@@ -401,7 +401,10 @@ def _notes(summary: Summary) -> list[str]:
             "ledger bills, and what was invoiced lies between its least and its most."
         )
     if None in summary.sums:
-        notes.append("The file names no currency: amounts are compared to two places.")
+        notes.append(
+            "The file names no currency: amounts are compared to two places. "
+            "--set currency=EUR names it."
+        )
     if sum(summary.verdicts.values()) > IN_A_TABLE:
         notes.append(
             f"At most {IN_A_TABLE} findings are shown; --format csv gives every line."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,10 @@ def explained_file(
         }
         for line in first
     ]
-    notes = understood(invoices, names)
+    notes = [*understood(invoices, names), *names.hints()]
+    reading = invoices.reading
+    meant = {name: near for name, near in names.aliases.items() if near}
+    reading = replace(reading, aliases={**reading.aliases, **meant})
     return question.answer(
         rows,
         [
@@ -68,9 +72,9 @@ def explained_file(
         ],
         sentence=f"{invoices.path.name} has {counted(count, 'line')}; the first are "
         "read as below. Nothing is judged yet.",
-        notes=[*notes, *names.hints()],
+        notes=notes,
         next_command=f"seat-ledger invoice audit {as_word(str(invoices.path))}"
-        f"{options_of_reading(invoices.reading)} --findings",
+        f"{options_of_reading(reading)} --findings",
         extra={
             "lines": count,
             "columns": invoices.columns,

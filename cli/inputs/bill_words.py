@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from functools import cache
 from typing import NamedTuple
 
+from seat_ledger.domain.money import Currency
 from seat_ledger.domain.values import shown
 from seat_ledger.errors import InvalidInput
 
@@ -127,15 +128,42 @@ _TOTAL = re.compile(
     re.IGNORECASE,
 )
 _TAX = re.compile(
-    r"(sales )?(vat|tax|taxes|gst|btw|mwst|mehrwertsteuer|ust|umsatzsteuer|tva|iva)"
-    r"\b.*|(zzgl\.?|plus|incl\.?|\d+ ?%) *(vat|btw|mwst|ust|tva)\b.*",
+    r"((zzgl|zuz\u00fcglich|plus|incl|including|inkl|inclusief|excl|add)\b\.? *)?"
+    r"((\d+([.,]\d+)?) ?% *)?(sales )?"
+    r"(vat|tax|taxes|gst|btw|mwst|mehrwertsteuer|ust|umsatzsteuer|tva|iva)\b.*",
     re.IGNORECASE,
 )
 _SIGNS = {"€": "EUR", "£": "GBP", "₹": "INR", "₪": "ILS"}
 _SIGN = re.compile(r"[€£₹₪$¥]|\b[A-Z]{3}\b")
 _GROUPS = re.compile(r"(?<=\d)[ \u00a0\u202f'](?=\d{3}(?!\d))")
-_RANGE = r"(\s*(-|\u2013|to|until|t/m|tot|bis)\s*(?P<last>.*))?"
-_TOKENS = {"YYYY": r"(?P<y>\d{4})", "MM": r"(?P<m>\d{1,2})", "DD": r"(?P<d>\d{1,2})"}
+_RANGE = r"(\s*(-|\u2013|to|until|through|t/m|tot|bis|au)\s*(?P<last>.*))?"
+_TOKENS = {
+    "YYYY": r"(?P<y>\d{4})",
+    "YY": r"(?P<y>\d{2})",
+    "MM": r"(?P<m>\d{1,2})",
+    "DD": r"(?P<d>\d{1,2})",
+}
+_CENTURY = 2000
+"""Of a year of two digits: no bill of seats is older."""
+_MONTHS = (
+    "january januari januar janvier",
+    "february februari februar fevrier",
+    "march maart mrt marz maerz mars",
+    "april avril",
+    "may mei mai",
+    "june juni juin",
+    "july juli juillet",
+    "august augustus aout",
+    "september septembre",
+    "october oktober octobre",
+    "november novembre",
+    "december dezember decembre",
+)
+_SPELLED = re.compile(
+    r"(?:(?P<day>\d{1,2})(?:\.|st|nd|rd|th|er)?\s+)?(?P<month>[^\W\d_]{3,})\.?\s+"
+    r"(?:(?P<after>\d{1,2})(?:st|nd|rd|th)?,?\s+)?(?P<year>\d{4})\b"
+)
+_FROM = re.compile(r"(from|van|vom|von|du)\s+(?=\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -273,7 +301,9 @@ class DateReader:
             if pattern.count(token) == 1:
                 pattern = pattern.replace(token, group)
                 names.append(token)
-        if len(names) < 3 or date_format.startswith("YYYY-DD"):
+        if {name[0] for name in names} != set("YMD") or date_format.startswith(
+            "YYYY-DD"
+        ):
             raise InvalidInput(
                 f"{shown(date_format)} is not a format of dates.",
                 try_="write DD, MM and YYYY as the file has them, such as DD.MM.YYYY",
@@ -305,7 +335,9 @@ class DateReader:
     def _date(self, text: str, match: re.Match[str] | None) -> str:
         fields = match.group("y", "m", "d") if match else ()
         try:
-            return date(*map(int, fields)).isoformat()
+            year, month, day = map(int, fields)
+            year += _CENTURY if len(fields[0]) == 2 else 0
+            return date(year, month, day).isoformat()
         except (TypeError, ValueError) as error:
             raise InvalidInput(
                 f"{shown(text)} is not a date as {self.date_format}.",
@@ -336,5 +368,44 @@ def likely_format(texts: Iterable[str]) -> str:
     sign = dates[0][2]
     if len(dates[0][1]) == 4:
         return f"YYYY{sign}MM{sign}DD"
+    year = "Y" * len(dates[0][4])
     month_first = any(int(match[3]) > 12 for match in dates)
-    return f"MM{sign}DD{sign}YYYY" if month_first else f"DD{sign}MM{sign}YYYY"
+    order = ("MM", "DD") if month_first else ("DD", "MM")
+    return sign.join((*order, year if year == "YY" else "YYYY"))
+
+
+def plain_dates(text: str) -> str:
+    """A text with the months that it spells as numbers: ``6. April 2026`` is
+    ``2026-04-06``, ``M\u00e4rz 2026`` is ``2026-03``.
+    """
+    return _SPELLED.sub(_as_numbers, _FROM.sub("", text.strip(), count=1))
+
+
+def _as_numbers(match: re.Match[str]) -> str:
+    month = _month_of(folded(match["month"]))
+    day = match["day"] or match["after"]
+    if month is None or (match["day"] and match["after"]):
+        return match[0]
+    return f"{match['year']}-{month:02}" + (f"-{int(day):02}" if day else "")
+
+
+@cache
+def _month_of(word: str) -> int | None:
+    """The month that a word names, whole or by its beginning, if it is but one."""
+    months = [
+        number
+        for number, names in enumerate(_MONTHS, 1)
+        if any(name.startswith(word) for name in names.split())
+    ]
+    return months[0] if len(months) == 1 else None
+
+
+def currency_in(header: str) -> str | None:
+    """The currency behind a column's name: EUR of ``Betrag (EUR)``."""
+    behind = re.search(r"[(\[]\s*(\S+?)\s*[)\]]\s*$", header)
+    code = plain_sum(behind[1].upper())[1] if behind else None
+    try:
+        Currency.named(code)
+    except InvalidInput:
+        return None
+    return code

@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -26,6 +26,7 @@ from seat_ledger.cli.inputs.bill_words import (
     BillReading,
     DateReader,
     HeaderMatch,
+    currency_in,
     folded,
     is_tax,
     is_total,
@@ -33,6 +34,7 @@ from seat_ledger.cli.inputs.bill_words import (
     likely_format,
     match_header,
     names_of_columns,
+    plain_dates,
     plain_sum,
 )
 from seat_ledger.cli.inputs.files import input_file
@@ -53,6 +55,7 @@ REQUIRED = (
     "unit_price",
     "amount",
 )
+_SUMS = ("quantity", "unit_price", "amount")
 OPTIONAL = ("until", "mode", "granularity", "currency")
 MAX_LINE = 1_000_000
 MAX_CELL = 2_000
@@ -62,7 +65,15 @@ _POINT = re.compile(r"(-?\d{1,12})\.(\d{1,12})", re.ASCII)
 _COMMA = re.compile(r"(-?\d{1,12}),(\d{1,12})", re.ASCII)
 _GROUPED_POINT = re.compile(r"-?[1-9]\d{0,2}(,\d{3})+\.\d{1,12}", re.ASCII)
 _GROUPED_COMMA = re.compile(r"-?[1-9]\d{0,2}(\.\d{3})+,\d{1,12}", re.ASCII)
+_WHOLE = {
+    sign: re.compile(rf"-?[1-9]\d{{0,2}}({re.escape(sign)}\d{{3}})+", re.ASCII)
+    for sign in ".,"
+}
+"""Whole numbers whose thousands have a sign between them."""
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}", re.ASCII)
+_PLACES = 12
+_OF_A_CELL = "\u2396"
+"""The decimal sign of a number that is none of a text: the cell of a workbook."""
 _SEPARATOR = re.compile(r"sep=(.)\s*", re.ASCII | re.IGNORECASE)
 
 
@@ -179,7 +190,8 @@ def _cell_text(cell: object) -> str:
         at_midnight = (cell.hour, cell.minute, cell.second) == (0, 0, 0)
         return cell.date().isoformat() if at_midnight else cell.isoformat(" ")
     if isinstance(cell, float):
-        return f"{Decimal(str(cell)):f}"
+        number = round(Decimal(str(cell)), _PLACES).normalize()
+        return f"{number:f}".replace(".", _OF_A_CELL)
     return "" if cell is None else str(cell).replace("\n", " ")
 
 
@@ -215,6 +227,7 @@ class _Lines:
         used = set(self.of.columns.values())
         self.of.ignored = [name for name in header if name and name not in used]
         self._check_columns(match, header, delimiter)
+        self._take_currency()
         places = {ours: header.index(name) for ours, name in self.of.columns.items()}
         reader = csv.reader(self._texts(), delimiter=delimiter, strict=True)
         empty = True
@@ -245,6 +258,18 @@ class _Lines:
                 try_="nothing would be audited: check how the file was created",
             )
         self.numbers.check(delimiter)
+
+    def _take_currency(self) -> None:
+        """The currency of all lines, where the names of the sums' columns say one."""
+        columns, stated = self.of.columns, self.reading.defaults
+        named = {
+            currency_in(columns[ours])
+            for ours in ("amount", "unit_price")
+            if ours in columns
+        } - {None}
+        if len(named) == 1 and "currency" not in {**columns, **stated}:
+            defaults = {**stated, "currency": str(named.pop())}
+            self.reading = self.of.reading = replace(self.reading, defaults=defaults)
 
     def _ended_by_cr(self) -> InvalidInput:
         return self.refused(
@@ -448,6 +473,8 @@ class _Lines:
                 )
         named = {**self.reading.defaults}
         named |= {name: cells[place].strip() for name, place in places.items()}
+        for name in named.keys() - {*_SUMS}:
+            named[name] = named[name].replace(_OF_A_CELL, ".")
         self._translate(named, began)
         for name in REQUIRED:
             if not named[name]:
@@ -456,9 +483,9 @@ class _Lines:
                     "fill it in, or remove the line",
                     began,
                 )
+        self.numbers.learn([named[name] for name in _SUMS])
         quantity, price, amount = (
-            self.numbers.read(name, named[name], began)
-            for name in ("quantity", "unit_price", "amount")
+            self.numbers.read(name, named[name], began) for name in _SUMS
         )
         try:
             return AuditedLine.checked(began, named, quantity, price, amount)
@@ -474,27 +501,30 @@ class _Lines:
         for name in ("account", "seat_type"):
             if written := named[name]:
                 named[name] = self.of.meant(name, written)
-        for name in ("quantity", "unit_price", "amount"):
+        for name in _SUMS:
             named[name], code = plain_sum(named[name])
             if code and not named.get("currency"):
                 named["currency"] = code
-        if self.dates is not None:
-            try:
-                self._translate_dates(named, self.dates)
-            except InvalidInput as error:
-                raise self.refused(error.message, error.try_ or "", began) from error
-        elif ISO_DATES.is_range(named["period"]):
-            named["period"] = ISO_DATES.read_span(named["period"])
+        try:
+            self._translate_dates(named)
+        except InvalidInput as error:
+            raise self.refused(error.message, error.try_ or "", began) from error
         if until := named.pop("until", ""):
             named["period"] += f"..{until}"
 
-    def _translate_dates(self, named: dict[str, str], dates: DateReader) -> None:
-        """Dates by the stated format, in cells that the file itself has."""
+    def _translate_dates(self, named: dict[str, str]) -> None:
+        """Dates that are spelled out, and those of the file by the stated format."""
         for name in ("period", "until", "issued_at"):
-            is_position = name == "issued_at" and named[name].isdecimal()
-            if name in self.of.columns and named[name] and not is_position:
-                read = dates.read_span if name == "period" else dates.read
-                named[name] = read(named[name])
+            text = plain_dates(named.get(name, ""))
+            is_position = name == "issued_at" and text.isdecimal()
+            is_of_file = text and name in self.of.columns and not is_position
+            dates = self.dates if self.dates and is_of_file else ISO_DATES
+            if name == "period" and (dates is self.dates or dates.is_range(text)):
+                text = dates.read_span(text)
+            elif dates is self.dates:
+                text = dates.read(text)
+            if text:
+                named[name] = text
 
 
 _OF_ALL = {"issued_at": "2026-04-05", "account": "acme"}
@@ -527,12 +557,25 @@ class _Numbers:
     def __init__(self, refused: object) -> None:
         self.refused = refused
         self.point = self.comma = self.three = 0
-        self.example = ""
+        self.example = self.between = ""
+
+    def learn(self, texts: list[str]) -> None:
+        """Which sign stands between thousands, where a number of a line shows it:
+        ``92.700,00`` does, and so does ``1.030.000``.
+        """
+        for text in texts:
+            for sign, grouped_ in ((".", _GROUPED_COMMA), (",", _GROUPED_POINT)):
+                is_long = text.count(sign) > 1 and _WHOLE[sign].fullmatch(text)
+                if is_long or grouped_.fullmatch(text):
+                    self.between = self.between or sign
 
     def read(self, name: str, text: str, line: int) -> Written:
         """A cell as a decimal with a point. Raises InvalidInput."""
-        if _PLAIN.fullmatch(text):
-            return Written(text)
+        if _PLAIN.fullmatch(text) or _OF_A_CELL in text:
+            return Written(text.replace(_OF_A_CELL, "."))
+        if self.between and _WHOLE[self.between].fullmatch(text):
+            (self._comma if self.between == "." else self._point)(line)
+            return Written(text.replace(self.between, ""))
         match = _POINT.fullmatch(text)
         if match:
             if len(match[2]) == 3 and _THOUSANDS.fullmatch(match[1]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,6 +42,7 @@ class NameResolver:
         self._keys: set[str] = set()
         self._unknown: set[str] = set()
         self._looked_up = 0
+        self.aliases: dict[str, str] = {}
 
     def __call__(self, kind: str, name: str) -> str:
         """The key or type that is meant."""
@@ -105,27 +106,45 @@ class NameResolver:
         types = [str(seat_type) for seat_type in self.reader.types.numbers]
         for kind, name in self.read_as:
             read_as = self.read_as[kind, name]
-            candidates = types
-            if kind == "account":
+            is_account = kind == "account"
+            if is_account:
                 if name not in self._unknown and not re.search(r"[\s/#]", read_as):
                     continue
-                candidates = (
-                    [*self._by_name().values()] if self.reader.has_names else []
-                )
-            if read_as not in candidates:
-                yield _did_you_mean(name, candidates)
+                is_there = self.reader.has_names and read_as in self._keys
+            else:
+                is_there = read_as in types
+            if not is_there:
+                near = self._account_near(name) if is_account else _near(name, types)
+                self.aliases[name] = near
+                yield _did_you_mean(name, near)
+
+    def _account_near(self, name: str) -> str:
+        """The account that may be meant: by its key or name, or by the first word."""
+        by_name = self._by_name() if self.reader.has_names else {}
+        near = _near(_letters(name), by_name)
+        if near:
+            return by_name[near]
+        first = _letters(name.strip().partition(" ")[0])
+        keys = {key for text, key in by_name.items() if text.startswith(first)}
+        return keys.pop() if len(first) >= _LEAST and len(keys) == 1 else ""
 
 
-def _did_you_mean(name: str, candidates: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), candidates, 1)
+def _near(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name.lower(), names, 1)
+    return near[0] if near else ""
+
+
+def _did_you_mean(name: str, near: str) -> str:
     if not near:
         return f"The ledger has no {shown(name)}: --alias {shown(f'{name}=…')}."
     return (
-        f"The ledger has no {shown(name)}. Did you mean {near[0]}? "
-        f"--alias {shown(f'{name}={near[0]}')}"
+        f"The ledger has no {shown(name)}. Did you mean {near}? "
+        f"--alias {shown(f'{name}={near}')}"
     )
 
 
+_LEAST = 3
+"""So many letters of a first word may mean an account."""
 _ONE_BY_ONE = 100
 """So many keys are looked up each by itself."""
 

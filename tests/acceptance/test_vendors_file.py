@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -15,7 +16,7 @@ import openpyxl
 import pytest
 
 from seat_ledger.cli.inputs.bill_words import BillReading, match_header
-from tests.audits import HEADER, Book, operation
+from tests.audits import HEADER, OPENED, Book, operation
 from tests.program import PRO, Program
 
 BILL = """Invoice No;Customer;Invoice Date;Billing Period;Product;Seats;Price;Net Amount
@@ -456,6 +457,103 @@ def test_iso_dates_are_read_beside_the_stated_form(book: Book, suffix: str) -> N
     done = book.program.run(*words, "--letter", letter)
     assert [row["verdict"] for row in rows(done)] == ["match", "over", "match"]
     assert "1 of them does not agree with it." in letter.read_text()
+
+
+SPELLED = """Rechnungsnummer;Kunde;Rechnungsdatum;Zeitraum;Produkt;Menge;Preis;Betrag
+INV-1;e;1. Juli 2025;Juni 2025;Sales Professional;1;30,00;30,00
+INV-1;e;August 1, 2025;1 July 2025 - 31 July 2025;Sales Professional;1;30,00;30,00
+INV-1;e;1er sept. 2025;du 1 août 2025 au 31 août 2025;sales/professional;1;30,00;30,00
+INV-1;e;1 okt. 2025;van 1 sept. 2025 t/m 30 sept. 2025;Sales Professional;1;30,00;30,00
+"""
+
+
+def test_months_that_are_spelled_out_need_no_format(book: Book) -> None:
+    done = audited(book, SPELLED, "--format", "json")
+    assert [row["verdict"] for row in rows(done)] == ["match"] * 4, done.stderr
+    explained = rows(audited(book, SPELLED, "--format", "json", "--explain-file"))
+    assert explained[0]["period"] == "2025-06"
+    assert explained[2]["period"] == "2025-08-01..2025-08-31"
+    dates = [row["issued_at"] for row in explained]
+    assert dates == ["2025-07-01", "2025-08-01", "2025-09-01", "2025-10-01"]
+    done = audited(book, SPELLED.replace("1. Juli 2025", "1. Ju 2025"))
+    assert (done.returncode, "'1. Ju 2025'" in done.stderr) == (2, True)
+
+
+def test_a_year_of_two_digits_is_advised_and_read(book: Book) -> None:
+    text = re.sub(r"\.20(\d\d)", r".\1", BILL)
+    assert "01.06.25 - 30.06.25" in text
+    done = audited(book, text)
+    assert (done.returncode, "--date-format DD.MM.YY\n" in done.stderr) == (2, True)
+    done = audited(book, text, "--date-format", "DD.MM.YY", "--format", "json")
+    assert [row["verdict"] for row in rows(done)] == ["match", "over"], done.stderr
+
+
+def test_a_currency_behind_the_name_of_a_column_is_that_of_all_lines(
+    book: Book,
+) -> None:
+    text = BILL.replace("€ ", "").replace("Net Amount", "Net Amount (EUR)")
+    explained = audited(book, text, *DATES, "--explain-file")
+    assert "currency is 'EUR' in every line." in explained.stdout
+    found = rows(audited(book, text, *DATES, "--format", "json"))
+    assert {row["currency"] for row in found} == {"EUR"}
+    text = text.replace("(EUR)", "(net)")
+    done = audited(book, text, *DATES)
+    assert "--set currency=EUR names it" in done.stdout
+
+
+def test_taxes_are_known_however_they_are_written(book: Book) -> None:
+    for tax in ("zzgl. 19 % USt", "19,0 % MwSt.", "plus VAT", "BTW 21%", "inkl. MwSt"):
+        text = BILL.replace("Total;", f"{tax};;;;;;;€ 587,10\nTotal;")
+        done = audited(book, text, *DATES, "--format", "json")
+        assert len(rows(done)) == 2, (tax, done.stderr)
+        assert "a tax of 587.10; it is left out" in done.stderr
+
+
+@pytest.mark.parametrize("wrap", ["1.030;90,00;92.700,00", "1.030.000;0,50;515.000"])
+def test_a_number_of_a_line_shows_what_stands_between_thousands(
+    book: Book, wrap: str
+) -> None:
+    header = "account;invoice;issued_at;period;seat_type;quantity;unit_price;amount"
+    line = f"e;I;2025-07-01;2025-06-01;sales/professional;{wrap}"
+    (row,) = rows(audited(book, f"{header}\n{line}\n", "--format", "json"))
+    assert row["invoiced_quantity"] == wrap.partition(";")[0].replace(".", "")
+    comma = line.replace(",", "x").replace(".", ",").replace("x", ".")
+    (row,) = rows(audited(book, f"{header}\n{comma}\n", "--format", "json"))
+    assert row["invoiced_quantity"] == wrap.partition(";")[0].replace(".", "")
+    alone = line.replace(wrap, "1.030;0,50;515,00")
+    done = audited(book, f"{header}\n{alone}\n")
+    assert (done.returncode, "can mean 1030 or 1.030" in done.stderr) == (2, True)
+
+
+def test_numbers_of_cells_stand_beside_texts_with_commas(book: Book) -> None:
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    header = "account invoice issued_at period seat_type quantity unit_price amount"
+    sheet.append(header.split())
+    day = datetime.fromisoformat("2025-07-01")
+    period = datetime.fromisoformat("2025-06-01")
+    for quantity, price, amount in (
+        (1.5, "30,00", 45.0000000000005),
+        (1.039, "30,00", "31,17"),
+    ):
+        sheet.append(["e", 7.5, day, period, PRO, quantity, price, amount])
+    path = book.folder / "cells.xlsx"
+    workbook.save(path)
+    done = book.program.run("invoice", "audit", path, "--format", "json")
+    read = [(r["invoice"], r["invoiced_quantity"]) for r in rows(done) if r["line"]]
+    assert read == [("7.5", "1.5"), ("7.5", "1.039")], done.stderr
+
+
+def test_an_account_is_offered_by_its_first_word(book: Book) -> None:
+    book.record({**OPENED, "account": "zenith", "name": "Zenith BV"})
+    text = BILL.replace("-1;e;", "-1;ZENITH Holding International;")
+    done = audited(book, text.replace("Sales Prof", "Sales Hub Prof"), *DATES,
+                   "--explain-file")  # fmt: skip
+    assert "Did you mean zenith? --alias" in done.stdout
+    command = shlex.split(done.stdout.partition("Try: seat-ledger ")[2])
+    done = book.program.run(*command, "--format", "json")
+    assert {row["account"] for row in rows(done)} == {"zenith"}
+    assert {row["seat_type"] for row in rows(done)} == {PRO}
 
 
 def test_a_form_of_which_two_readings_are_left_is_refused(book: Book) -> None:
