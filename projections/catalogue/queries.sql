@@ -14,6 +14,7 @@ SELECT listed.name AS listed, listed.exclusive, last.topic::text AS topic, last.
          FROM journal
         WHERE account_no = 0
           AND seat_type = listed.type_no
+          AND topic IN ('SeatTypeAdded', 'SeatTypeWithdrawn')
           AND position <= %(known_position)s::bigint
         ORDER BY position DESC
         LIMIT 1) AS last ON true

@@ -45,6 +45,17 @@ def test_r80_types_are_there_as_they_were_known(program: Program) -> None:
     assert BUSINESS not in types(program, "--known-at", "0")
 
 
+def test_a_price_for_all_is_no_change_of_the_type(program: Program) -> None:
+    """R90: it stands in the same stream."""
+    program.json("catalogue", "withdraw", "sales/starter", "--reason", "gone")
+    before = program.json("catalogue", "list")["rows"]
+    for kind in ("sales/starter", BUSINESS.replace("copilot", "sales")):
+        words = ("price", "set", kind, "20", "--currency", "EUR", "--for-all")
+        done = program.run(*words, "--effective-at", "2025-01-01")
+        assert done.returncode == (0 if kind == "sales/starter" else 1)
+    assert program.json("catalogue", "list")["rows"] == before
+
+
 def test_r80_a_file_adds_the_types_that_its_later_lines_buy(
     program: Program, tmp_path: Any
 ) -> None:
