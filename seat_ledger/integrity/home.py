@@ -7,10 +7,13 @@ before filed by address is found by the key that signed the database's seals, an
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,7 @@ from uuid import UUID
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from seat_ledger.errors import LedgerError, NotFound
+from seat_ledger.errors import LedgerError, Locked, NotFound
 from seat_ledger.integrity import tiles
 from seat_ledger.integrity.keys import Keys, write_beside
 from seat_ledger.integrity.note import BadNote, signed_by
@@ -30,6 +33,8 @@ from seat_ledger.store.embedded.folders import default_home
 _KEY = "integrity.key"
 _CHECKPOINTS = "checkpoints"
 _WITNESSES = "witnesses.json"
+PATIENCE = 20.0
+"""For how many seconds somebody else who seals is waited for."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,42 @@ class Home:
             try_=f"copy the folder {self.folder} from the machine that sealed it, or "
             "name the key's file with --key (to check only: --public-key)",
         )
+
+
+@contextmanager
+def alone_in(folder: Path, *, makes: bool) -> Iterator[None]:
+    """Be the only one who seals into a ledger's folder: what another has sealed is in
+    the database a moment before it is here, and would be taken for lost.
+
+    A folder that is not there is made only where it `makes` one. Raises Locked.
+    """
+    if makes:
+        with suppress(OSError):  # whoever writes there says what is wrong
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield
+        return
+    try:
+        until = time.monotonic() + PATIENCE
+        while not _locked(place):
+            if time.monotonic() > until:
+                raise Locked("Another process is sealing.", try_="wait for it")
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(place)
+
+
+def _locked(place: int) -> bool:
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # not every file system has locks
+    return True
 
 
 def folder_of(ledger: UUID) -> Path:

@@ -42,7 +42,7 @@ from seat_ledger.integrity import (
 from seat_ledger.integrity.checkpointing import Sealed
 from seat_ledger.integrity.differences import Finding
 from seat_ledger.integrity.hashing import rows
-from seat_ledger.integrity.home import Home, open_home
+from seat_ledger.integrity.home import Home, alone_in, open_home
 from seat_ledger.integrity.keys import Keys, read_public
 from seat_ledger.integrity.note import (
     BadNote,
@@ -121,7 +121,19 @@ def seal_here(
     checkpoints at home are missing and not to be restored, and as :func:`seal`.
     """
     here = open_home(conninfo, database, options.key)
-    places = _distinct(places)
+    makes = options.makes_key and here.sealed_by is None
+    with alone_in(here.folder, makes=makes):
+        return _seal_here(conninfo, database, _distinct(places), options)
+
+
+def _seal_here(
+    conninfo: str,
+    database: str | None,
+    places: Sequence[Path],
+    options: SealOptions,
+) -> SealedHere:
+    """The same, while nobody else on this machine seals."""
+    here = open_home(conninfo, database, options.key)
     contents = [witnesses.prepare(place) for place in places]
     here = _adopted(here, options)
     if not options.restores_checkpoints:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -409,3 +411,28 @@ def test_a_key_that_cannot_sign_is_seen_at_a_glance(home: Path, database: str) -
         assert "restore" in report.try_
     key.write_text(whole)
     assert service.status(database, None).lacking is None
+
+
+@pytest.mark.usefixtures("home")
+def test_who_seals_beside_another_takes_nothing_for_lost(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first has sealed is in the database before it is in the folder."""
+    record(database, 1, 9)
+    keep, second = service._keep, list[Any]()
+
+    def slowly(place: Path, sealed: service.Sealed) -> None:
+        monkeypatch.setattr(service, "_keep", keep)
+        other = threading.Thread(
+            target=lambda: second.append(service.seal_here(database, None))
+        )
+        other.start()
+        other.join(0.3)
+        keep(place, sealed)
+        second.append(other)
+
+    monkeypatch.setattr(service, "_keep", slowly)
+    assert service.seal_here(database, None).new_key is not None
+    second[0].join()
+    assert second[1].new_key is None
+    assert findings(database, None) == []
