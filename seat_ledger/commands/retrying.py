@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from seat_ledger.errors import Conflict, LedgerError, OutcomeUnknown, Unavailable
+from seat_ledger.errors import (
+    Conflict,
+    DatabaseRefused,
+    LedgerError,
+    OutcomeUnknown,
+    Unavailable,
+)
 
 TRIES_WITHOUT_SERVER = 3
 """How often at most, while the database cannot be reached."""
@@ -38,6 +44,8 @@ class Retry:
         for number in itertools.count():
             try:
                 return attempt()
+            except DatabaseRefused:  # after a wait, and why it would refuse again
+                raise
             except (Conflict, Unavailable) as error:
                 self.is_unknown |= isinstance(error, OutcomeUnknown)
                 away = isinstance(error, Unavailable)

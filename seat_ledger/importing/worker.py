@@ -36,6 +36,7 @@ from seat_ledger.importing.lines import (
 )
 from seat_ledger.importing.undisturbed import undisturbed
 from seat_ledger.store.bulk import pack
+from seat_ledger.store.processes import end_with_parent
 
 # -- what is sent to a worker ------------------------------------------------------
 
@@ -351,5 +352,6 @@ def _report(connection: Connection, error: Exception) -> None:
 def run(connection: Connection, task: Task) -> None:
     """The same, as a process: another one alone answers to an interrupt."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     with undisturbed():
         work(connection, task)
