@@ -148,6 +148,13 @@ class Lake:
         self.is_folder = "://" not in place
         import pyarrow.fs  # noqa: PLC0415  an extra
 
+        try:
+            place.encode()
+        except UnicodeEncodeError as error:
+            raise LedgerError(
+                f"The lake {place!a} cannot be reached: its name is not UTF-8.",
+                try_="name a folder whose name is text",
+            ) from error
         if self.is_folder:
             self._files: Any = pyarrow.fs.LocalFileSystem()
             self._root = os.path.abspath(place)  # noqa: PTH100  no link is followed

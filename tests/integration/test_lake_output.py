@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from seat_ledger.errors import LedgerError, Locked
+from seat_ledger.projections.lake.layout import Lake
 from seat_ledger.projections.lake.output import replacing, result_name, writing_into
 from tests.support.waiting import wait_until
 
@@ -151,3 +152,8 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+def test_a_lake_whose_name_is_no_text_is_refused_in_words() -> None:
+    with pytest.raises(LedgerError, match="its name is not UTF-8"):
+        Lake("/tmp/\udcff")
