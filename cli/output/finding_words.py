@@ -174,23 +174,23 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
         "billed": short(words, row["invoiced_quantity"]),
         "right": short(words, row["ledger_quantity"]),
     }
-    if finding.lies_in is not None:
-        figures["first"] = words.date(finding.lies_in.label)
-        figures["last"] = words.date(finding.lies_in.until - timedelta(days=1))
+    if finding.own_periods:
+        figures["own"] = _own_periods(finding, words)
     if row["verdict"] == "missing":
         key = "line_missing"
     elif finding.why_unknown:
         key = f"line_unknown_{finding.why_unknown.replace(' ', '_')}"
-        if finding.why_unknown in {"bounds", "period"} and "first" not in figures:
+        if finding.why_unknown in {"bounds", "period"} and not finding.own_periods:
             key = f"{key}_nowhere"
     else:
-        key = "line_billed_again" if _is_billed_again(finding) else "line_billed"
+        key = "line_billed"
+    again = finding.owed_elsewhere and _billed_again(finding, words, **figures)
     text = words(
         "line_head",
         invoice=row["invoice"],
         account=row["account"],
         period=words.dates(row["period"]),
-        text=words(key, **figures),
+        text=again or words(key, **figures),
     )
     own = [_of_own_dates(finding, words)] if finding.why_unknown == "bounds" else []
     return " ".join(
@@ -198,10 +198,34 @@ def sentence_of(finding: AuditFinding, words: Words | None = None) -> str:
     )
 
 
-def _is_billed_again(finding: AuditFinding) -> bool:
-    """Whether nothing is owed to a line of a figure because others bill it in full."""
-    counted = sum((seat.quantity for seat in finding.seats), Fraction(0))
-    return finding.row["ledger_quantity"] == "0" and counted > 0
+def _own_periods(finding: AuditFinding, words: Words) -> str:
+    """Which periods the account has in a line's dates: each of a few, or how many."""
+    periods = [(period.label, period.until) for period in finding.own_periods]
+    is_short = finding.own_count > len(periods)
+    if is_short:
+        periods = [(periods[0][0], periods[-1][1])]
+    spans = [
+        words(
+            "own_span",
+            first=words.date(first),
+            last=words.date(until - timedelta(days=1)),
+        )
+        for first, until in periods
+    ]
+    if is_short:
+        count = words.number(finding.own_count)
+        return words("own_periods_from", count=count, span=spans[0])
+    return words.counted("own_periods", len(spans), spans=words.listed(spans))
+
+
+def _billed_again(finding: AuditFinding, words: Words, **figures: str) -> str:
+    """That nothing is owed to a line, since others bill its figure in full."""
+    owed = finding.owed_elsewhere
+    assert owed is not None
+    texts = {"line": str(owed.line), "invoice": owed.invoice}
+    if owed.lines == 1:
+        return words("line_billed_again", **texts, **figures)
+    return words.counted("line_billed_again_by", owed.lines - 1, **texts, **figures)
 
 
 def _of_own_dates(finding: AuditFinding, words: Words) -> str:

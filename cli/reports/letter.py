@@ -132,16 +132,24 @@ def _facts(
                 words.dates(row["period"]),
                 row["seat_type"],
                 words.figure(row["invoiced_quantity"]),
-                words.figure(row["ledger_quantity"]),
+                _right(finding, words),
                 words.money(row["difference"], row["currency"])
                 if row["difference"]
                 else words("not_priced_word"),
             )
-            for row in rows
+            for finding, row in zip(findings, rows, strict=True)
         ],
         "more": words.counted("letter_more", more) if more > 0 else "",
         "basis": words("letter_basis", position=basis.knowledge.position),
     }
+
+
+def _right(finding: AuditFinding, words: Words) -> str:
+    """What the ledger owes a line, and which line is owed the figure instead."""
+    right = words.figure(finding.row["ledger_quantity"])
+    if not (owed := finding.owed_elsewhere):
+        return right
+    return words("letter_owed_elsewhere", right=right, line=owed.line)
 
 
 def _request(findings: list[AuditFinding], words: Words) -> str:

@@ -195,12 +195,15 @@ def test_r93_a_finding_of_dates_that_are_no_period_is_kept_as_well(book: Book) -
 def test_a_line_that_bills_again_what_others_bill_says_so(book: Book) -> None:
     """R65: the ledger has it, and owes it to the line before."""
     right = OVER.replace(",2,30.00,60.00", ",1,30.00,30.00")
-    done = audited(book, "--findings", lines=(right, right.replace("INV-1", "INV-2")))
+    letter = book.folder / "letter.md"
+    twice = (right, right.replace("INV-1", "INV-2"))
+    done = audited(book, "--findings", "--letter", str(letter), lines=twice)
     text = " ".join(done.stdout.split())
     assert (
-        f"1 {PRO} billed; what the ledger has in this period is billed by other lines "
-        "already. The vendor owes e 30.00."
+        f"1 {PRO} billed; what the ledger has in this period is billed by line 2 of "
+        "INV-1 already. The vendor owes e 30.00."
     ) in text
+    assert "| 1 | 0 (billed by line 2) | 30.00 |" in letter.read_text()
     assert "the ledger has 0" not in text
 
 

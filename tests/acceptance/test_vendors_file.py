@@ -174,6 +174,14 @@ def test_a_range_that_is_no_period_is_a_finding_that_names_both(book: Book) -> N
         "The amount is the same."
     ) in text_
     assert "missing" not in text_
+    for ends, own in (
+        ("31.07.2025", "2025-06-01 to 2025-06-30 and 2025-07-01 to 2025-07-31"),
+        ("15.12.2025", "7, from 2025-06-01 to 2025-12-31"),
+    ):
+        longer = text.replace("20.06.2025", ends)
+        done = audited(book, longer, *DATES, "--findings")
+        text_ = " ".join(done.stdout.split())
+        assert f"no period of the account: its own there are {own}." in text_
     early = text.replace("01.06.2025 - 20.06.2025", "01.02.2025 - 10.02.2025")
     row = rows(audited(book, early, *DATES, "--format", "json"))[0]
     assert (row["verdict"], row["difference"]) == ("unexpected", "1030.00")

@@ -7,9 +7,10 @@ early. What was recorded after the invoice stands beside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
+from functools import cache
 from heapq import nlargest
 from itertools import islice
 from typing import NamedTuple
@@ -27,7 +28,11 @@ from seat_ledger.errors import CommandRefused, InvalidInput, NotFound
 from seat_ledger.projections import billing
 from seat_ledger.projections.billing import explain
 from seat_ledger.projections.billing.audit.contracts import own_dates
-from seat_ledger.projections.billing.audit.line_store import Spool
+from seat_ledger.projections.billing.audit.line_store import (
+    FigureName,
+    OwedLines,
+    Spool,
+)
 from seat_ledger.projections.billing.audit.lines import BilledDates
 from seat_ledger.projections.billing.intervals import (
     CountedInterval,
@@ -47,6 +52,8 @@ _NEARBY = timedelta(days=62)
 _OPEN = ("ledger_quantity_least", "ledger_quantity_most", "within_windows")
 MOST_EXPLAINED = 200
 """As many findings have their seats beside them: those of most money."""
+MOST_PERIODS = 4
+"""As many periods of the account are named each, in which a line's dates lie."""
 MOST_LISTED = 50_000
 """As many findings are listed in words and summed; the rows of the answer have all."""
 
@@ -74,11 +81,12 @@ class AuditFinding(NamedTuple):
     """A row that is no match, the period that it bills, and what explains it.
 
     `why_unknown` says that the ledger has no such account, period or type, or that the
-    dates of the line (`period`) are none of its periods, but most of them lie in
-    `lies_in`; `later` are
-    the entries recorded after the invoice, where they are looked up. `zones` are those
-    of the account, UTC's of one that the ledger has not. One of less money than
-    :data:`MOST_EXPLAINED` others is not explained by its seats.
+    dates of the line (`period`) are none of its periods, but lie in so many
+    (`own_count`): `own_periods` are all, or the first and the last. `owed_elsewhere`
+    are other lines that bill its figure in full; `later` are the entries recorded after
+    the invoice, where they are looked up. `zones` are those of the account, UTC's of
+    one that the ledger has not. One of less money than :data:`MOST_EXPLAINED` others is
+    not explained by its seats.
     """
 
     row: Row
@@ -88,7 +96,9 @@ class AuditFinding(NamedTuple):
     later: Sequence[Row] = ()
     zones: ZoneHistory = ZoneHistory("UTC")
     is_explained: bool = True
-    lies_in: BillingPeriod | None = None
+    own_periods: Sequence[BillingPeriod] = ()
+    own_count: int = 0
+    owed_elsewhere: OwedLines | None = None
 
     @property
     def later_positions(self) -> list[int]:
@@ -133,10 +143,25 @@ def explained(
     """The findings of an audit, each with what explains it."""
     accounts: dict[str, AccountFacts] = {}
     most_money = _of_most_money(spool)
+    owed = cache(spool.owed_lines)
     for n, row in enumerate(islice(spool.answers(findings=True), MOST_LISTED)):
         is_explained = n in most_money
         finding = _explain(reader, known_at, row, accounts, with_seats=is_explained)
+        if is_explained:
+            finding = finding._replace(owed_elsewhere=_owed_elsewhere(finding, owed))
         yield finding._replace(is_explained=is_explained)
+
+
+def _owed_elsewhere(
+    finding: AuditFinding, owed: Callable[[str, str], dict[FigureName, OwedLines]]
+) -> OwedLines | None:
+    """The other lines that bill a finding's figure in full, where that is so."""
+    row = finding.row
+    counted = sum((seat.quantity for seat in finding.seats), Fraction(0))
+    if row["ledger_quantity"] != "0" or counted <= 0 or finding.why_unknown:
+        return None
+    figure = row["period"], row["mode"], row["granularity"]
+    return owed(row["account"], row["seat_type"]).get(figure)
 
 
 def _of_most_money(spool: Spool) -> set[int]:
@@ -164,8 +189,9 @@ def _explain(
         return AuditFinding(row, None, (), "account")
     account = accounts[key]
     dates = BilledDates.written(row["period"])
-    lies_in = _lies_in(account, dates)
-    finding = AuditFinding(row, None, zones=account.zones, lies_in=lies_in)
+    own = _own_periods(account, dates)
+    finding = AuditFinding(row, None, zones=account.zones)
+    finding = finding._replace(own_periods=own[0], own_count=own[1])
     try:
         if dates.span is None:
             period = billing.labelled(account, row["period"])
@@ -182,17 +208,26 @@ def _explain(
     return finding._replace(seats=seats)
 
 
-def _lies_in(account: AccountFacts, dates: BilledDates) -> BillingPeriod | None:
-    """The period in which the first of a line's dates lies, or those in the middle."""
-    day = date_of(dates.label)
-    if dates.last is not None:
-        day += (dates.last - day) / 2
+def _own_periods(
+    account: AccountFacts, dates: BilledDates
+) -> tuple[list[BillingPeriod], int]:
+    """The account's periods in which a line's dates lie, and how many they are.
+
+    Of more than a few they are the first and the last.
+    """
+    calendar = account.calendar
+    first = date_of(dates.label)
+    last = first if dates.span is None else dates.span[1] - timedelta(days=1)
     try:
-        instant = account.zones.bound(day).instant
-        period = account.calendar.period_at(instant)
+        starts, ends = (account.zones.bound(day).instant for day in (first, last))
+        if ends < calendar.bound(0).instant:
+            return [], 0
+        begin, end = (calendar.period_at(instant).index for instant in (starts, ends))
+        count = end + 1 - begin
+        places = range(begin, end + 1) if count <= MOST_PERIODS else (begin, end)
+        return [calendar.period(place) for place in places], count
     except InvalidInput:  # a date at the end of the calendar
-        return None
-    return period if period.starts <= instant < period.ends else None
+        return [], 0
 
 
 def _seats(

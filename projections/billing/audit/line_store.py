@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from seat_ledger.domain.values import iso
 from seat_ledger.errors import LedgerError
@@ -34,6 +34,18 @@ class DiskFull(LedgerError):
     """The lines of the file could not be put aside on the disk."""
 
     code = "disk_full"
+
+
+FigureName = tuple[str, str, str | None]
+"""A figure of an account's type in an answer: its period, and its rule."""
+
+
+class OwedLines(NamedTuple):
+    """The first line to which a figure is owed, its invoice, and how many there are."""
+
+    line: int
+    invoice: str
+    lines: int
 
 
 class Spool:
@@ -177,6 +189,16 @@ class Spool:
         """The rows of the answer in order; or those alone that are findings."""
         for row in self._ask("answers", findings=int(findings)):
             yield json.loads(row["document"])
+
+    def owed_lines(self, account: str, seat_type: str) -> dict[FigureName, OwedLines]:
+        """To which lines of an account's type its figures are owed."""
+        rows = self._ask("owed_lines", account=account, seat_type=seat_type)
+        return {
+            (row["period"], row["mode"], row["granularity"]): OwedLines(
+                row["line"], row["invoice"], row["lines"]
+            )
+            for row in rows
+        }
 
 
 _PLACE = ("label", "position", "rule", "of_figure", "of_invoice")

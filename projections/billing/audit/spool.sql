@@ -174,3 +174,17 @@ SELECT document
   FROM answer
  WHERE is_finding >= :findings
  ORDER BY place, account, nth;
+
+-- owed_lines --
+-- The first line of each period and rule of a type to which something is owed, and how
+-- many such lines there are.
+SELECT json_extract(answer.document, '$.period') AS period,
+       json_extract(answer.document, '$.mode') AS mode,
+       json_extract(answer.document, '$.granularity') AS granularity,
+       min(line.no) AS line, line.invoice, count(*) AS lines
+  FROM line
+  JOIN answer ON answer.place = line.no
+ WHERE line.account = :account
+   AND line.seat_type = :seat_type
+   AND json_extract(answer.document, '$.ledger_quantity') <> '0'
+ GROUP BY 1, 2, 3;
