@@ -285,9 +285,11 @@ def test_a_session_that_loses_its_connection_says_so_in_words(
     cutter: Cutter, name: str
 ) -> None:
     """Who opens it is the program, a server, or a program in Python (R74)."""
-    prepared(cutter.direct, f"{cutter.way}-{name}".replace("_", "-"), BASE)
     session = Session()
+    session.database = cutter.direct
+    session.reader().connection.close()  # follows what other tests have recorded
     session.database = cutter.conninfo
+    prepared(cutter.direct, f"{cutter.way}-{name}".replace("_", "-"), BASE)
     failures: list[LedgerError] = []
     for number in itertools.count(2, 11 if cutter.way == "cut" else 3):
         cutter.arm(number)
