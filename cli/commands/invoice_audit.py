@@ -11,6 +11,7 @@ import click
 
 from seat_ledger.cli.commands.finding_keeping import keep_findings
 from seat_ledger.cli.commands.invoice_file_words import (
+    IN_A_TABLE,
     about_accounts,
     explained_file,
 )
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from seat_ledger.projections.billing.audit import Spool, Summary
     from seat_ledger.projections.billing.audit.findings import AuditFinding
 
-IN_A_TABLE = 60
 _NAMES_PEOPLE = (
     "--findings, --report and --letter name people, who are not in a lake, and --keep "
     "writes into the ledger: omit --lake. The rows from a lake have every finding."
@@ -111,7 +111,7 @@ STDIN = Path("-")
 @click.option(
     "--explain-file",
     is_flag=True,
-    help="Only show what is understood of the file; nothing is judged.",
+    help="Only show how the file and its lines are understood; nothing is judged.",
 )
 @reading_lakes_of_accounts
 def audit(  # noqa: PLR0913  an option each
@@ -131,9 +131,10 @@ def audit(  # noqa: PLR0913  an option each
     The file has the columns account, invoice, issued_at, period, seat_type, quantity,
     unit_price and amount, and optionally mode, granularity and currency, or other names
     that vendors give them; issued_at is an instant or a position. A period is its first
-    date, its month, or a range of dates that must be the ledger's. Lines of totals are
-    checked and left out. Exits with 3 if a line does not match. What no line has a
-    price for costs what the price book says.
+    date, its month, or a range of dates that must be the ledger's, such as a quarter's.
+    Of a workbook the sheet that names the columns is read. Lines of totals are checked
+    and left out. Exits with 3 if a line does not match. What no line has a price for
+    costs what the price book says.
     """
     from seat_ledger.projections.billing import audit  # noqa: PLC0415
 
@@ -144,7 +145,7 @@ def audit(  # noqa: PLR0913  an option each
     names = NameResolver(question.reader)
     invoices = _invoices(file, bill_reading(options), names)
     if explain_file:
-        return explained_file(question, invoices, names)
+        return explained_file(question, invoices, names, spool)
     with heartbeat("Auditing"):
         spool.keep(invoices.lines())
         _print_understood(invoices)
@@ -186,7 +187,7 @@ def answer_of_source(
         most=source.most,
     )
     if explain_file:
-        return explained_file(question, invoices, names)
+        return explained_file(question, invoices, names, spool)
     spool.keep(invoices.lines())
     summary = _judged(question, invoices, spool, options)
     return _answer(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seat_ledger.cli.options.bills import (
     NameResolver,
@@ -19,8 +19,10 @@ from seat_ledger.domain.wording import counted
 if TYPE_CHECKING:
     from seat_ledger.cli.inputs.invoice_file import InvoiceFile
     from seat_ledger.cli.options.session import Question
+    from seat_ledger.projections.billing.audit import Spool
 
-_SHOWN = 5
+IN_A_TABLE = 60
+"""As many rows a table shows of a bill."""
 
 
 def about_accounts(question: Question, keys: Collection[str]) -> None:
@@ -34,44 +36,32 @@ def about_accounts(question: Question, keys: Collection[str]) -> None:
 
 
 def explained_file(
-    question: Question, invoices: InvoiceFile, names: NameResolver
+    question: Question, invoices: InvoiceFile, names: NameResolver, spool: Spool
 ) -> Answer:
-    """What is understood of a file, with its first lines as they are read."""
-    lines = invoices.lines()
-    first = [*islice(lines, _SHOWN)]
-    count, accounts = len(first), {line.account for line in first}
-    for line in lines:
-        accounts.add(line.account)
-        count += 1
-    about_accounts(question, accounts)
-    rows = [
-        {
-            "line": line.no,
-            "account": line.account,
-            "invoice": line.invoice,
-            "issued_at": line.issued,
-            "period": line.period,
-            "seat_type": line.seat_type,
-            "quantity": line.quantity.text,
-            "unit_price": line.unit_price.text,
-            "amount": line.amount.text,
-            "currency": line.currency,
-        }
-        for line in first
-    ]
+    """What is understood of a file, with its lines as they are read."""
+    count = spool.keep(invoices.lines())
+    about_accounts(question, [*spool.accounts()])
     notes = [*understood(invoices, names), *names.hints()]
     reading = invoices.reading
     meant = {name: near for name, near in names.aliases.items() if near}
     reading = replace(reading, aliases={**reading.aliases, **meant})
+    first = [] if count <= IN_A_TABLE else [*islice(_rows(spool), IN_A_TABLE)]
+    has = f"{invoices.path.name} has {counted(count, 'line')}"
+    how_many = (
+        f"the first {IN_A_TABLE} are"
+        if first
+        else ("it is" if count == 1 else "they are")
+    )
+    if first:
+        notes.append("--format csv has every line.")
     return question.answer(
-        rows,
+        _rows(spool),
         [
             *cells("line", "account", "invoice", "issued_at", "period"),
             *cells("type=seat_type", "quantity", "price=unit_price", "amount"),
             *cells("currency"),
         ],
-        sentence=f"{invoices.path.name} has {counted(count, 'line')}; the first are "
-        "read as below. Nothing is judged yet.",
+        sentence=f"{has}; {how_many} read as below. Nothing is judged yet.",
         notes=notes,
         next_command=f"seat-ledger invoice audit {as_word(str(invoices.path))}"
         f"{options_of_reading(reading)} --findings",
@@ -80,5 +70,24 @@ def explained_file(
             "columns": invoices.columns,
             "ignored": invoices.ignored,
         },
-        header=tuple(rows[0]) if rows else (),
+        flat=True,
+        header=_HEADER,
+        in_table=first or None,
     )
+
+
+_HEADER = (
+    *("line", "account", "invoice", "issued_at", "period", "seat_type", "quantity"),
+    *("unit_price", "amount", "currency"),
+)
+
+
+def _rows(spool: Spool) -> Iterator[dict[str, Any]]:
+    """The lines of a file as they are read, in its order."""
+    for line in spool.lines_as_read():
+        cells = (
+            *(line.no, line.account, line.invoice, line.issued, line.period),
+            *(line.seat_type, line.quantity.text, line.unit_price.text),
+            *(line.amount.text, line.currency),
+        )
+        yield dict(zip(_HEADER, cells, strict=True))

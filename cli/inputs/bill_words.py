@@ -160,9 +160,20 @@ _MONTHS = (
     "december dezember decembre",
 )
 _SPELLED = re.compile(
-    r"(?:(?P<day>\d{1,2})(?:\.|st|nd|rd|th|er)?\s+)?(?P<month>[^\W\d_]{3,})\.?\s+"
+    r"(?:(?P<day>\d{1,2})(?:\.|st|nd|rd|th|er)?[\s-]+)?"
+    r"(?P<month>[^\W\d_]{3,})(?:\.?\s+|\.?-)"
     r"(?:(?P<after>\d{1,2})(?:st|nd|rd|th)?,?\s+)?(?P<year>\d{4})\b"
 )
+_QUARTER = re.compile(
+    r"(?:(?:Q|T|K|quarter|quartal|kwartaal|trimestre)[ .]?(?P<q>[1-4])[ ,./-]{0,2}"
+    r"|(?P<nth>[1-4])(?:\.|st|nd|rd|th|e|er|de)?[ -]?"
+    r"(?:Q|quarter|quartal|kwartaal|trimestre)[ ,./-]{0,2})(?P<year>\d{4})"
+    r"|(?P<before>\d{4})[ ,./-]{0,2}(?:Q|T|K|quarter|quartal|kwartaal|trimestre)"
+    r"[ .]?(?P<behind>[1-4])",
+    re.IGNORECASE,
+)
+_MONTH_FIRST = re.compile(r"(0?[1-9]|1[0-2])[./-](\d{4})", re.ASCII)
+_YEAR = re.compile(r"[12]\d{3}", re.ASCII)
 _FROM = re.compile(r"(from|van|vom|von|du)\s+(?=\d)", re.IGNORECASE)
 
 
@@ -205,6 +216,24 @@ def names_of_columns() -> dict[str, tuple[str, ...]]:
         ours: tuple(dict.fromkeys(map(folded, names)))
         for ours, names in COLUMN_NAMES.items()
     }
+
+
+FEWEST, HEAD = 3, 30
+"""So many names make a header, below so many lines of a letter's head at most."""
+
+
+def fitting(names: Iterable[str], reading: BillReading) -> int:
+    """How many of a header's names are known: ours, a vendor's, or stated."""
+    stated = {folded(name) for name in reading.columns.values()}
+    return len({folded(name) for name in names} & (_names_understood() | stated))
+
+
+@cache
+def _names_understood() -> frozenset[str]:
+    """The names of columns that are known, ours or a vendor's."""
+    vendors = {name for names in names_of_columns().values() for name in names}
+    ours = {folded(name) for name in (*COLUMN_NAMES, "granularity")}
+    return frozenset(ours | vendors)
 
 
 class HeaderMatch(NamedTuple):
@@ -289,6 +318,12 @@ def plain_sum(text: str) -> tuple[str, str | None]:
     return text, code
 
 
+AS_PERIOD = (
+    "write the period's first date, its month (2026-03), its quarter (2026-Q1), or its "
+    "first and last date (2026-03-05..2026-04-04)"
+)
+
+
 class DateReader:
     """Dates by a stated format: ``DD.MM.YYYY``.
 
@@ -328,7 +363,12 @@ class DateReader:
         match = self.pattern.fullmatch(text.strip())
         if match is None and _OURS.match(text.strip()):
             return ISO_DATES.read_span(text) if ISO_DATES.is_range(text) else text
-        first = self._date(text, match)
+        try:
+            first = self._date(text, match)
+        except InvalidInput as error:
+            raise InvalidInput(
+                error.message, try_=f"{error.try_}, or {AS_PERIOD}"
+            ) from error
         last = match and match["last"]
         return f"{first}..{self.read(last)}" if last else first
 
@@ -379,6 +419,23 @@ def plain_dates(text: str) -> str:
     ``2026-04-06``, ``M\u00e4rz 2026`` is ``2026-03``.
     """
     return _SPELLED.sub(_as_numbers, _FROM.sub("", text.strip(), count=1))
+
+
+def plain_period(text: str) -> str:
+    """A period with what it spells as dates: also a quarter, ``2026-Q1``, and a year as
+    their first and last date, and a month that stands before its year, ``03/2026``.
+    """
+    text = text.strip()
+    if match := _QUARTER.fullmatch(text):
+        year = match["year"] or match["before"]
+        month = 3 * int(match["q"] or match["nth"] or match["behind"])
+        last = 31 if month in {3, 12} else 30
+        return f"{year}-{month - 2:02}-01..{year}-{month:02}-{last}"
+    if _YEAR.fullmatch(text):
+        return f"{text}-01-01..{text}-12-31"
+    if match := _MONTH_FIRST.fullmatch(text):
+        return f"{match[2]}-{int(match[1]):02}"
+    return plain_dates(text)
 
 
 def _as_numbers(match: re.Match[str]) -> str:

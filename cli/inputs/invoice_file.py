@@ -9,35 +9,36 @@ things is refused: a figure is never guessed.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from seat_ledger.cli.inputs.bill_sheet import OF_A_CELL, sheet_as_csv, too_many
 from seat_ledger.cli.inputs.bill_words import (
+    AS_PERIOD,
+    FEWEST,
+    HEAD,
     ISO_DATES,
     BillReading,
     DateReader,
     HeaderMatch,
     currency_in,
-    folded,
+    fitting,
     is_tax,
     is_total,
     likely_columns,
     likely_format,
     match_header,
-    names_of_columns,
     plain_dates,
+    plain_period,
     plain_sum,
 )
 from seat_ledger.cli.inputs.files import input_file
+from seat_ledger.domain.calendar import PERIOD_LABEL
 from seat_ledger.domain.money import grouped
 from seat_ledger.domain.values import as_word, shown
 from seat_ledger.domain.wording import counted, enumerated
@@ -71,9 +72,6 @@ _WHOLE = {
 }
 """Whole numbers whose thousands have a sign between them."""
 _THOUSANDS = re.compile(r"-?[1-9]\d{0,2}", re.ASCII)
-_PLACES = 12
-_OF_A_CELL = "\u2396"
-"""The decimal sign of a number that is none of a text: the cell of a workbook."""
 _SEPARATOR = re.compile(r"sep=(.)\s*", re.ASCII | re.IGNORECASE)
 
 
@@ -140,6 +138,11 @@ class InvoiceFile:
             if not total.agrees
         ]
 
+    @property
+    def is_workbook(self) -> bool:
+        """Whether it is read cell by cell rather than as text."""
+        return self.path.suffix.lower() == ".xlsx"
+
     def meant(self, kind: str, written: str) -> str:
         """The account or seat type that a name of the file means."""
         return self.reading.aliases.get(written) or self.resolve(kind, written)
@@ -148,51 +151,17 @@ class InvoiceFile:
         """Every line. Raises InvalidInput, naming the line and what was expected."""
         with self._opened() as file:
             stream = file
-            if self.path.suffix.lower() == ".xlsx":
-                stream = _sheet_as_csv(file, self.path.name, self.most)
+            if self.is_workbook:
+                stream, remarks = sheet_as_csv(
+                    file, self.path.name, self.reading, self.most
+                )
+                self.remarks += remarks
             yield from _Lines(self, stream).read()
 
     def _opened(self) -> AbstractContextManager[BinaryIO]:
         if self.content is not None:
             return nullcontext(self.content)
         return input_file(self.path, "name a CSV file of invoice lines")
-
-
-def _too_many(name: str, most: int) -> InvalidInput:
-    return InvalidInput(
-        f"{name} has more than {counted(most, 'row')}.",
-        try_="audit it with 'seat-ledger invoice audit FILE', or a part of it",
-    )
-
-
-def _sheet_as_csv(file: BinaryIO, name: str, most: int | None) -> BinaryIO:
-    """A workbook's first sheet as the text of a CSV file. Raises InvalidInput."""
-    from seat_ledger.sources.mapping import FileShape  # noqa: PLC0415
-    from seat_ledger.sources.refusals import UnreadableRow  # noqa: PLC0415
-    from seat_ledger.sources.tables import workbook_values  # noqa: PLC0415
-
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    try:
-        shape = FileShape(format="table", has=["*"])
-        for number, cells in workbook_values(file, shape):
-            if most is not None and number > most:
-                raise _too_many(name, most)
-            writer.writerow([_cell_text(cell) for cell in cells])
-    except UnreadableRow as error:
-        raise error.at(name, 1) from error
-    return io.BytesIO(text.getvalue().encode())
-
-
-def _cell_text(cell: object) -> str:
-    """A cell of a workbook as a file would have it."""
-    if isinstance(cell, datetime):
-        at_midnight = (cell.hour, cell.minute, cell.second) == (0, 0, 0)
-        return cell.date().isoformat() if at_midnight else cell.isoformat(" ")
-    if isinstance(cell, float):
-        number = round(Decimal(str(cell)), _PLACES).normalize()
-        return f"{number:f}".replace(".", _OF_A_CELL)
-    return "" if cell is None else str(cell).replace("\n", " ")
 
 
 class _Lines:
@@ -218,7 +187,8 @@ class _Lines:
         """The header, then every line that is not empty."""
         first = self._first()
         delimiter, header = self._header(first)
-        self.of.separator = _DELIMITERS.get(delimiter, shown(delimiter))
+        if not self.of.is_workbook:
+            self.of.separator = _DELIMITERS.get(delimiter, shown(delimiter))
         try:
             match = match_header(header, self.reading)
         except InvalidInput as error:
@@ -289,7 +259,7 @@ class _Lines:
         raw = self.file.readline(MAX_LINE + 1)
         self.number += bool(raw)
         if self.of.most is not None and self.number > self.of.most:
-            raise _too_many(self.of.path.name, self.of.most)
+            raise too_many(self.of.path.name, self.of.most)
         if self.number == 1 and b"\r" in raw.rstrip(b"\r\n") and b"\0" not in raw:
             raise self._ended_by_cr()
         if len(raw) > MAX_LINE:
@@ -343,24 +313,21 @@ class _Lines:
     def _names_in(self, text: str, delimiters: list[str]) -> tuple[str, list[str]]:
         """The names of a line by the separator that gives most of ours."""
         read = {delimiter: _names(text, delimiter) for delimiter in delimiters}
-        delimiter = max(read, key=lambda delimiter_: self._fitting(read[delimiter_]))
+        delimiter = max(
+            read, key=lambda delimiter_: fitting(read[delimiter_], self.reading)
+        )
         return delimiter, read[delimiter]
-
-    def _fitting(self, names: list[str]) -> int:
-        """How many of a header's names are known: ours, a vendor's, or stated."""
-        stated = {folded(name) for name in self.reading.columns.values()}
-        return len({folded(name) for name in names} & (_names_understood() | stated))
 
     def _below(
         self, header: tuple[str, list[str]], delimiters: list[str]
     ) -> tuple[str, list[str]]:
         """A header that a line further down has, where the first one is none."""
-        fitting = self._fitting(header[1])
+        fits = fitting(header[1], self.reading) >= FEWEST
         texts: list[str] = []
-        while fitting < _FEWEST and len(texts) < _HEAD and (text := self._text()):
+        while not fits and len(texts) < HEAD and (text := self._text()):
             texts.append(text)
             lower = self._names_in(text, delimiters)
-            if self._fitting(lower[1]) >= _FEWEST:
+            if fitting(lower[1], self.reading) >= FEWEST:
                 return lower
         self.number, self.pending = self.number - len(texts), texts
         return header
@@ -474,7 +441,7 @@ class _Lines:
         named = {**self.reading.defaults}
         named |= {name: cells[place].strip() for name, place in places.items()}
         for name in named.keys() - {*_SUMS}:
-            named[name] = named[name].replace(_OF_A_CELL, ".")
+            named[name] = named[name].replace(OF_A_CELL, ".")
         self._translate(named, began)
         for name in REQUIRED:
             if not named[name]:
@@ -491,6 +458,7 @@ class _Lines:
             return AuditedLine.checked(began, named, quantity, price, amount)
         except InvalidInput as error:
             try_ = error.try_ or "correct the cell"
+            try_ = AS_PERIOD if try_ == PERIOD_LABEL else try_
             date_format = likely_format((named["period"], named["issued_at"]))
             if self.dates is None and date_format:
                 try_ = f"state how the file writes dates: --date-format {date_format}"
@@ -515,7 +483,8 @@ class _Lines:
     def _translate_dates(self, named: dict[str, str]) -> None:
         """Dates that are spelled out, and those of the file by the stated format."""
         for name in ("period", "until", "issued_at"):
-            text = plain_dates(named.get(name, ""))
+            plain = plain_period if name == "period" else plain_dates
+            text = plain(named.get(name, ""))
             is_position = name == "issued_at" and text.isdecimal()
             is_of_file = text and name in self.of.columns and not is_position
             dates = self.dates if self.dates and is_of_file else ISO_DATES
@@ -529,18 +498,6 @@ class _Lines:
 
 _OF_ALL = {"issued_at": "2026-04-05", "account": "acme"}
 """What a bill often has for all its lines, with an example."""
-
-
-_FEWEST, _HEAD = 3, 30
-"""So many names make a header, below so many lines of a letter's head at most."""
-
-
-@cache
-def _names_understood() -> frozenset[str]:
-    """The names of columns that are known, ours or a vendor's."""
-    ours = {folded(name) for name in (*REQUIRED, *OPTIONAL)}
-    vendors = {name for names in names_of_columns().values() for name in names}
-    return frozenset(ours | vendors)
 
 
 def _names(text: str, delimiter: str) -> list[str]:
@@ -571,8 +528,8 @@ class _Numbers:
 
     def read(self, name: str, text: str, line: int) -> Written:
         """A cell as a decimal with a point. Raises InvalidInput."""
-        if _PLAIN.fullmatch(text) or _OF_A_CELL in text:
-            return Written(text.replace(_OF_A_CELL, "."))
+        if _PLAIN.fullmatch(text) or OF_A_CELL in text:
+            return Written(text.replace(OF_A_CELL, "."))
         if self.between and _WHOLE[self.between].fullmatch(text):
             (self._comma if self.between == "." else self._point)(line)
             return Written(text.replace(self.between, ""))

@@ -114,7 +114,9 @@ class NameResolver:
             else:
                 is_there = read_as in types
             if not is_there:
-                near = self._account_near(name) if is_account else _near(name, types)
+                near = (
+                    self._account_near(name) if is_account else _type_near(name, types)
+                )
                 self.aliases[name] = near
                 yield _did_you_mean(name, near)
 
@@ -132,6 +134,14 @@ class NameResolver:
 def _near(name: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower(), names, 1)
     return near[0] if near else ""
+
+
+def _type_near(name: str, types: Sequence[str]) -> str:
+    """The type that may be meant: by how its words begin, or by its spelling."""
+    letters = _letters(name).lower()
+    begun = [type_ for type_ in types if _letters(type_).startswith(letters)]
+    is_enough = len(letters) >= _LEAST and len(begun) == 1
+    return begun[0] if is_enough else _near(name, types)
 
 
 def _did_you_mean(name: str, near: str) -> str:

@@ -177,8 +177,8 @@ def _folded(title: str) -> str:
     return title.strip().lower().replace(" ", "-").replace("_", "-")
 
 
-def fit(columns: Sequence[Column], width: int) -> Layout:
-    """The columns as they fit into a width."""
+def fit(columns: Sequence[Column], width: int, rows: str = "In every row") -> Layout:
+    """The columns as they fit into a width; a note names the `rows` that are alike."""
     if _sum([column.width for column in columns], WIDE) <= width:
         return Layout(columns)
     telling = [column for column in columns if column.has_content] or columns
@@ -186,7 +186,7 @@ def fit(columns: Sequence[Column], width: int) -> Layout:
     if len(varying) < _FEWEST:
         varying = [telling[0], *(each for each in varying if each is not telling[0])]
     constant = [column for column in telling if column not in varying]
-    notes = _in_note("In every row", constant)
+    notes = _in_note(rows, constant)
     if _sum([column.width for column in varying], WIDE) <= width:
         return Layout(varying, notes=notes)
     narrow = [column.narrowed() for column in varying]

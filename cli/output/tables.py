@@ -52,7 +52,8 @@ def draw(answer: Answer, view: View) -> None:
     if rows and answer.columns:
         sums = sums_below(answer) if len(rows) > 1 else []
         columns = chosen(_columns(answer, rows, sums), view.columns)
-        layout = fit(_named(columns, sums), console.width)
+        which = "In every row" if answer.in_table is None else "In the rows shown"
+        layout = fit(_named(columns, sums), console.width, which)
     if answer.sentence:
         console.print(Text(harmless(answer.sentence), style="bold"))
     if layout.columns:

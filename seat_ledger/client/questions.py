@@ -634,7 +634,8 @@ class Questions(ABC):
         quantity, unit_price and amount, and optionally mode, granularity and
         currency, or other names that vendors give them; issued_at is an instant or a
         position. A period is its first date, its month, or a range of dates that must
-        be the ledger's. Lines of totals are checked and left out. Exits with 3 if a
+        be the ledger's, such as a quarter's. Of a workbook the sheet that names the
+        columns is read. Lines of totals are checked and left out. Exits with 3 if a
         line does not match. What no line has a price for costs what the price book
         says.
 

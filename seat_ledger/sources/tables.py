@@ -14,6 +14,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from seat_ledger.domain.values import shown
@@ -243,7 +244,18 @@ def workbook_rows(stream: BinaryIO, shape: FileShape) -> TableRows:
 def workbook_values(
     stream: BinaryIO, shape: FileShape
 ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """The cells of a workbook's sheet as they are, with the rows' numbers.
+    """The values of a workbook's sheet as they are, with the rows' numbers.
+
+    Raises UnreadableRow, and MissingExtra without openpyxl.
+    """
+    with opened_workbook(stream) as book:
+        for number, cells in sheet_rows(_sheet(book, shape)):
+            yield number, tuple(cell.value for cell in cells)
+
+
+@contextmanager
+def opened_workbook(stream: BinaryIO) -> Iterator[Any]:
+    """A workbook, to be read from its first row on.
 
     Raises UnreadableRow, and MissingExtra without openpyxl.
     """
@@ -261,7 +273,7 @@ def workbook_values(
     except Exception as error:
         raise _no_workbook(error) from error
     try:
-        yield from _values(_sheet(book, shape))
+        yield book
     finally:
         book.close()
 
@@ -284,9 +296,9 @@ def _whole(stream: BinaryIO) -> bytes:
     return content
 
 
-def _values(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """The rows of a sheet with their numbers. A formula is no value: what a workbook
-    keeps of its result may be old, or missing. Raises UnreadableRow.
+def sheet_rows(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """The cells of a sheet's rows, with the rows' numbers. A formula is no value: what
+    a workbook keeps of its result may be old, or missing. Raises UnreadableRow.
     """
     rows = enumerate(sheet.iter_rows(), start=1)
     while True:
@@ -304,7 +316,7 @@ def _values(sheet: Any) -> Iterator[tuple[int, tuple[Any, ...]]]:
                 "as CSV",
                 number,
             )
-        yield number, tuple(cell.value for cell in cells)
+        yield number, cells
 
 
 def _check_archive(content: BinaryIO) -> None:

@@ -148,6 +148,11 @@ def test_what_was_understood_is_shown_before_anything_is_judged(book: Book) -> N
     ):
         assert words in done.stdout
     assert "verdict" not in done.stdout
+    many = text + "".join(text.splitlines(keepends=True)[1:3]) * 40
+    done = audited(book, many, *DATES, "--explain-file")
+    assert "has 82 lines; the first 60 are read as below" in done.stdout
+    every = audited(book, many, *DATES, "--explain-file", "--format", "csv").stdout
+    assert len(every.splitlines()) == 83
     alias = ("--alias", "Sales Profesional=sales/professional")
     again = audited(book, text, *DATES, *alias, "--format", "json")
     assert [row["verdict"] for row in rows(again)] == ["match", "over"]
@@ -478,6 +483,8 @@ INV-1;e;1 okt. 2025;van 1 sept. 2025 t/m 30 sept. 2025;Sales Professional;1;30,0
 def test_months_that_are_spelled_out_need_no_format(book: Book) -> None:
     done = audited(book, SPELLED, "--format", "json")
     assert [row["verdict"] for row in rows(done)] == ["match"] * 4, done.stderr
+    beside = audited(book, SPELLED, *DATES, "--format", "json")
+    assert rows(beside) == rows(done)
     explained = rows(audited(book, SPELLED, "--format", "json", "--explain-file"))
     assert explained[0]["period"] == "2025-06"
     assert explained[2]["period"] == "2025-08-01..2025-08-31"
@@ -485,6 +492,16 @@ def test_months_that_are_spelled_out_need_no_format(book: Book) -> None:
     assert dates == ["2025-07-01", "2025-08-01", "2025-09-01", "2025-10-01"]
     done = audited(book, SPELLED.replace("1. Juli 2025", "1. Ju 2025"))
     assert (done.returncode, "'1. Ju 2025'" in done.stderr) == (2, True)
+    for more in ((), DATES):
+        done = audited(book, SPELLED.replace("Juni 2025", "Sommer 2025"), *more)
+        assert (done.returncode, "its quarter (2026-Q1)" in done.stderr) == (2, True)
+
+
+def test_a_quarter_is_its_dates(quarterly: Book) -> None:
+    head = "invoice,account,issued_at,period,seat_type,quantity,unit_price,amount\n"
+    bill = f"{head}I1,q,2025-09-01,Q3 2025,{PRO},2,10,20\n"
+    (row,) = rows(audited(quarterly, bill, "--format", "json"))
+    assert (row["period"], row["verdict"]) == ("2025-07-01..2025-09-30", "unexpected")
 
 
 def test_a_year_of_two_digits_is_advised_and_read(book: Book) -> None:
@@ -552,8 +569,48 @@ def test_numbers_of_cells_stand_beside_texts_with_commas(book: Book) -> None:
     assert read == [("7.5", "1.5"), ("7.5", "1.039")], done.stderr
 
 
+def test_a_cell_says_its_currency_and_places_by_its_format(book: Book) -> None:
+    """R65: of several sheets the one that names the columns is read."""
+    workbook = openpyxl.Workbook()
+    workbook.active.append(["Dear customer"])
+    workbook.active.title = "Cover"
+    sheet = workbook.create_sheet("Lines")
+    header = "account invoice issued_at period seat_type quantity unit_price amount"
+    sheet.append(header.split())
+    formats = {
+        '#,##0.00 "\u20ac"': "EUR",
+        "#,##0.00\\ [$\u20ac-407];[Red]-#,##0.00": "EUR",
+        '_-* #,##0.00 "EUR"_-': "EUR",
+        "[$USD] #,##0.00": "USD",
+        "[$$-409]#,##0.00": "USD",
+        '"$"#,##0.00': None,
+        '0.00 "PCS"': None,
+    }
+    for format_ in formats:
+        sheet.append(["e", "I1", "2025-07-01", "2025-06-01", PRO, 1, 30, 30])
+        sheet.cell(sheet.max_row, 8).number_format = format_
+    path = book.folder / "formats.xlsx"
+    workbook.save(path)
+    words = ("invoice", "audit", path, "--explain-file")
+    explained = rows(book.program.run(*words, "--format", "json"))
+    assert [row["currency"] for row in explained] == [*formats.values()]
+    assert {(row["unit_price"], row["amount"]) for row in explained} == {
+        ("30", "30.00")
+    }
+    shown = book.program.run(*words).stdout
+    assert "the sheet 'Lines' is read, not 'Cover'" in shown
+    assert "Separated by" not in shown
+    workbook.active.append(header.split())
+    workbook.save(path)
+    done = book.program.run(*words)
+    assert (done.returncode, "several of them name" in done.stderr) == (2, True)
+
+
 def test_an_account_is_offered_by_its_first_word(book: Book) -> None:
     book.record({**OPENED, "account": "zenith", "name": "Zenith BV"})
+    done = audited(book, BILL.replace("Sales Professional", "Sales Pro"), *DATES,
+                   "--explain-file")  # fmt: skip
+    assert "Did you mean sales/professional? --alias" in done.stdout
     text = BILL.replace("-1;e;", "-1;ZENITH Holding International;")
     done = audited(book, text.replace("Sales Prof", "Sales Hub Prof"), *DATES,
                    "--explain-file")  # fmt: skip

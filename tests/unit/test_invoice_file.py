@@ -137,3 +137,25 @@ def test_a_cell_over_two_lines_keeps_the_count(tmp_path: Path) -> None:
     long = GOOD.replace("INV-6", '"INV\n6"')
     lines = lines_of(tmp_path, f"{HEADER}\n{long}\n{GOOD}\n".encode())
     assert [(line.no, line.invoice) for line in lines] == [(2, "INV\n6"), (4, "INV-6")]
+
+
+@pytest.mark.parametrize(
+    ("written", "period"),
+    [
+        *((text, "2026-01-01..2026-03-31") for text in (
+            "2026-Q1", "2026Q1", "Q1 2026", "q1/2026", "1. Quartal 2026", "T1 2026",
+            "1e kwartaal 2026", "Quarter 1, 2026", "1st quarter 2026", "2026 Q1",
+        )),
+        ("Q4 2026", "2026-10-01..2026-12-31"),
+        ("2026", "2026-01-01..2026-12-31"),
+        *((text, "2026-03") for text in (
+            "03/2026", "3.2026", "Mar-2026", "M\u00e4rz 2026", "mrt 2026", "2026-03",
+        )),
+    ],
+)  # fmt: skip
+def test_periods_as_vendors_write_them(
+    tmp_path: Path, written: str, period: str
+) -> None:
+    line = GOOD.replace("2025-06-01", f'"{written}"')
+    (read,) = lines_of(tmp_path, f"{HEADER}\n{line}\n".encode())
+    assert read.period == period

@@ -88,6 +88,10 @@ class Spool:
         self.database.execute(_SQL["indexes"])
         return max(inserted, 0)
 
+    def lines_as_read(self) -> Iterator[AuditedLine]:
+        """The lines in the order of the file."""
+        yield from map(_line, self._ask("lines_as_read"))
+
     def accounts(self) -> Iterator[str]:
         """The accounts of the file, by key."""
         for row in self._ask("accounts"):

@@ -56,6 +56,13 @@ INSERT INTO line VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- indexes --
 CREATE INDEX line_by_account ON line (account, seat_type, invoice);
 
+-- lines_as_read --
+-- The lines in the order of the file.
+SELECT no, account, invoice, issued, period, seat_type, quantity, unit_price, amount,
+       mode, granularity, currency, corrects
+  FROM line
+ ORDER BY no;
+
 -- accounts --
 -- The accounts of the file.
 SELECT DISTINCT account FROM line ORDER BY account;
